@@ -1,0 +1,41 @@
+"""`python -m salesmap_async`: the commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+import click
+
+from salesmap_async.cli.run import run
+from salesmap_async.cli.sandbox import sandbox
+from salesmap_async.version import VERSION
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(VERSION, prog_name="salesmap-async")
+def commands() -> None:
+    """Snapshot a whole Salesmap CRM workspace into one SQLite file."""
+
+
+commands.add_command(run)
+commands.add_command(sandbox)
+
+
+def main() -> None:
+    """Run a command and exit with its code; a wrong option is one line and exit code 2."""
+    os.umask(0o077)  # customer data: files of this program are for its user alone
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="replace")  # e.g. a Windows console in cp949
+    try:
+        commands.main(standalone_mode=False)
+    except click.ClickException as error:
+        click.echo(f"salesmap-async: {error.format_message()}", err=True)
+        raise SystemExit(error.exit_code) from None
+    except click.Abort:
+        raise SystemExit(130) from None
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,306 @@
+"""The only HTTP client: one session, one retry loop, no redirects.
+
+The token is in one header of this session and nowhere else (I6): foreign exceptions, whose repr
+may show headers, are never chained or logged; redirects are errors, so no other host sees it.
+The caller owns the slot of the first try; every further try takes its own, and so does the repeat
+that aiohttp sends by itself on a connection that the server had closed.
+"""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self, TypeVar
+
+import aiohttp
+from yarl import URL
+
+from salesmap_async.api.endpoints import WORKSPACE_PATH
+from salesmap_async.api.pages import (
+    Page,
+    http_date,
+    parse_data,
+    parse_page,
+    refusal_wait,
+    server_reason,
+)
+from salesmap_async.api.throttle import Slot, Throttle
+from salesmap_async.errors import (
+    RequestRefusedError,
+    TokenRefusedError,
+    UnusableAnswerError,
+    UsageError,
+)
+from salesmap_async.events import Listener, RequestRetried
+from salesmap_async.settings import Secret
+from salesmap_async.stop import Stop
+from salesmap_async.version import VERSION
+
+MAX_BODY_BYTES = 64 * 1024 * 1024
+_CHUNK_BYTES = 64 * 1024
+
+_Read = TypeVar("_Read")
+
+
+@dataclass(slots=True)
+class Traffic:
+    """What one client has sent so far."""
+
+    requests: int = 0
+    retries: int = 0
+    refusals: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One answer of the server, its body read to the end."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Whoami:
+    """What `/user/me` tells; None where it does not. `clock_skew_s`: their clock minus ours."""
+
+    workspace_id: str | None
+    workspace_name: str | None
+    user_name: str | None
+    clock_skew_s: float | None
+
+
+class Client:
+    """Asks one page at a time, with retries. Use it as an async context manager.
+
+    `max_retries` retries follow the first try of a page, after `backoff_s` times the attempt, at
+    most `max_backoff_s`. `request_timeout_s` bounds the time without progress on one request, ten
+    times that one whole answer. A 429 uses up no retry: the throttle makes everybody wait.
+    """
+
+    def __init__(
+        self,
+        *,
+        base_url: str,
+        token: Secret,
+        throttle: Throttle,
+        stop: Stop,
+        tell: Listener,
+        max_retries: int,
+        backoff_s: float,
+        max_backoff_s: float,
+        request_timeout_s: float,
+        max_body_bytes: int = MAX_BODY_BYTES,
+    ) -> None:
+        self._base_url = base_url
+        self._authorization = "Bearer " + _header_safe(token)
+        self._throttle = throttle
+        self._stop = stop
+        self._tell = tell
+        self._max_retries = max_retries
+        self._backoff_s = backoff_s
+        self._max_backoff_s = max_backoff_s
+        self._request_timeout_s = request_timeout_s
+        self._max_body_bytes = max_body_bytes
+        self._session: aiohttp.ClientSession | None = None
+        self.traffic = Traffic()
+
+    async def __aenter__(self) -> Self:
+        self._session = aiohttp.ClientSession(
+            headers={
+                "Authorization": self._authorization,
+                "Accept": "application/json",
+                "User-Agent": f"salesmap_async/{VERSION}",
+            },
+            connector=aiohttp.TCPConnector(limit=0),  # the number of workers is the limit
+            cookie_jar=aiohttp.DummyCookieJar(),
+            timeout=aiohttp.ClientTimeout(
+                total=10 * self._request_timeout_s,
+                sock_connect=self._request_timeout_s,
+                sock_read=self._request_timeout_s,
+            ),
+        )
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    async def page(self, path: str, list_key: str, cursor: str | None, slot: Slot) -> Page:
+        """Fetch and check one page; `slot` is the right to start its first try.
+
+        Raises RequestRefusedError (asking again cannot help), UnusableAnswerError (the retries
+        are used up), TokenRefusedError, QuotaExhaustedError or StoppedError.
+        """
+
+        def read(answer: Answer) -> Page:
+            return parse_page(answer.body, list_key)
+
+        return await self._ask(path, {} if cursor is None else {"cursor": cursor}, read, slot)
+
+    async def whoami(self) -> Whoami:
+        """Ask `/user/me` which workspace the token belongs to. Raises like `page`."""
+        return await self._ask(WORKSPACE_PATH, {}, _read_whoami, await self._throttle.slot())
+
+    async def _ask(
+        self,
+        path: str,
+        query: Mapping[str, str],
+        read: Callable[[Answer], _Read],
+        slot: Slot,
+    ) -> _Read:
+        attempt = 1
+        while True:
+            try:
+                answer = await self._send(path, query, slot)
+                if answer.status == 429:
+                    self.traffic.refusals += 1
+                    self._throttle.refused(slot, refusal_wait(answer.headers, answer.body))
+                else:
+                    self._throttle.accepted(slot)
+                    _check_status(path, answer)
+                    return read(answer)
+            except UnusableAnswerError as error:
+                if attempt > self._max_retries:
+                    raise _exhausted(path, error, attempt) from None
+                await self._wait_before_retry(path, str(error), attempt)
+                attempt += 1
+            slot = await self._throttle.slot()
+
+    async def _wait_before_retry(self, path: str, cause: str, attempt: int) -> None:
+        wait_s = min(self._backoff_s * attempt, self._max_backoff_s)
+        self.traffic.retries += 1
+        self._tell(RequestRetried(f"GET {path}", cause, attempt, self._max_retries, wait_s))
+        await self._stop.sleep(wait_s)
+
+    async def _send(self, path: str, query: Mapping[str, str], slot: Slot) -> Answer:
+        """Send one request and read its whole answer; translate every foreign error."""
+        if self._session is None:
+            raise RuntimeError("the client is used outside its `async with` block")
+        url = URL(self._base_url + path, encoded=True).update_query(query)
+        try:
+            async with self._session.get(
+                url, allow_redirects=False, middlewares=(self._pace_repeats(slot),)
+            ) as response:
+                body = await self._read_body(path, response)
+                return Answer(response.status, response.headers, body)
+        except aiohttp.ClientSSLError as error:
+            raise _untrusted(error) from None
+        except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
+            raise UnusableAnswerError(_connection_trouble(error), status=None) from None
+
+    def _pace_repeats(self, slot: Slot) -> aiohttp.ClientMiddlewareType:
+        """Return a middleware that lets the first try pass and makes a repeat take a slot."""
+        tries = 0
+
+        async def pace(
+            request: aiohttp.ClientRequest,
+            handler: Callable[[aiohttp.ClientRequest], Awaitable[aiohttp.ClientResponse]],
+        ) -> aiohttp.ClientResponse:
+            nonlocal tries
+            tries += 1
+            if tries > 1:
+                await self._throttle.slot()
+            self.traffic.requests += 1
+            return await handler(request)
+
+        return pace
+
+    async def _read_body(self, path: str, response: aiohttp.ClientResponse) -> bytes:
+        body = bytearray()
+        async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
+            body += chunk
+            if len(body) > self._max_body_bytes:
+                raise RequestRefusedError(
+                    f"GET {path}: the answer is larger than {self._max_body_bytes >> 20} MiB",
+                    status=response.status,
+                )
+        return bytes(body)
+
+
+def _header_safe(token: Secret) -> str:
+    text = token.reveal().strip()
+    if not text:
+        raise UsageError("the token is empty", cure="set SALESMAP_TOKEN, or use --token-file")
+    if not text.isascii() or not text.isprintable() or " " in text:
+        raise UsageError(
+            "the token holds a character that no token has (a space, a line break, a letter "
+            "outside ASCII)",
+            cure="copy it again from Salesmap's settings",
+        )
+    return text
+
+
+def _check_status(path: str, answer: Answer) -> None:
+    """Raise the error that the status stands for; return for 2xx."""
+    status = answer.status
+    if 200 <= status < 300:
+        return
+    reason = server_reason(answer.body)
+    said = f"GET {path} answered {status}" + (reason and f": {reason}")
+    if status in (401, 403):
+        raise TokenRefusedError(said, cure=_TOKEN_CURES[status])
+    if status >= 500 or status in (408, 425):
+        raise UnusableAnswerError(said, status=status)
+    cure = ""
+    if 300 <= status < 400:
+        host = URL(answer.headers.get("Location", "")).host
+        said += f" (a redirect{f' to {host}' if host else ''}, which is not followed)"
+        cure = "check --base-url"
+    elif status == 404:
+        cure = "there is no such route: check --base-url (https://salesmap.kr/api/v2)"
+    raise RequestRefusedError(said, status=status, reason=reason, cure=cure)
+
+
+_TOKEN_CURES = {
+    401: "set SALESMAP_TOKEN to the workspace's current token (a new token expires the old one)",
+    403: "the plan may have no API, or an IP allow-list may leave this machine out",
+}
+
+
+def _exhausted(path: str, error: UnusableAnswerError, attempts: int) -> UnusableAnswerError:
+    prefix = "" if str(error).startswith("GET ") else f"GET {path}: "
+    tried = f"(tried {attempts} times)" if attempts > 1 else "(tried once)"
+    return UnusableAnswerError(f"{prefix}{error} {tried}", status=error.status)
+
+
+def _connection_trouble(error: BaseException) -> str:
+    text = str(error)
+    return f"connection trouble: {type(error).__name__}" + (text and f": {text[:200]}")
+
+
+def _untrusted(error: aiohttp.ClientSSLError) -> RequestRefusedError:
+    cause = getattr(error, "certificate_error", None) or error.os_error
+    why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
+    return RequestRefusedError(
+        f"the server's certificate is not trusted: {why[:200]}",
+        status=0,
+        cure="behind a company proxy, point SSL_CERT_FILE at its root certificate",
+    )
+
+
+def _read_whoami(answer: Answer) -> Whoami:
+    user = parse_data(answer.body).get("user")
+    user = user if isinstance(user, dict) else {}
+    room = user.get("room")
+    room = room if isinstance(room, dict) else {}
+    theirs = http_date(answer.headers.get("Date"))
+    return Whoami(
+        workspace_id=_text(room.get("id")),
+        workspace_name=_text(room.get("name")),
+        user_name=_text(user.get("name")),
+        clock_skew_s=(theirs - datetime.now(UTC)).total_seconds() if theirs else None,
+    )
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) and value.strip() else None

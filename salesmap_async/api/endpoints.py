@@ -1,0 +1,192 @@
+"""The catalogue: every list of the Salesmap v2 API that can be read, one row each.
+
+Source: the vendor's API reference. To read a new list, add a row here; nothing else changes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from salesmap_async.errors import UsageError
+
+WORKSPACE_PATH = "/user/me"
+WEBFORM_TABLE = "webform"
+SUBMISSION_TABLE = "webform_history"
+SUBMISSION_LIST_KEY = "webFormSubmitList"
+
+FIELD_TYPES = (
+    "people",
+    "organization",
+    "deal",
+    "lead",
+    "product",
+    "quote",
+    "quote-product",
+    "todo",
+    "custom-object",
+)
+_HISTORY_OBJECTS = ("deal", "lead", "people", "organization", "custom-object")
+
+Group = Literal["core", "optional"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Endpoint:
+    """One list of the API.
+
+    `paged`: its answer carries cursors. `page_size`: records on a full page. `prior`: its usual
+    share of a workspace's pages, which orders a first run. `id_key`: the key of a record's id.
+    `added`: keys that the collector adds to each record, because only the path tells them.
+    """
+
+    table: str
+    path: str
+    list_key: str
+    group: Group = "core"
+    paged: bool = True
+    page_size: int = 50
+    prior: int = 1
+    id_key: str = "id"
+    added: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def chain_name(self) -> str:
+        """The name under which this list's progress is kept, unique in the catalogue."""
+        return self.path.removeprefix("/")
+
+
+def submissions_of(form_id: str) -> Endpoint:
+    """Return the list of one web form's submissions; they do not carry their form's id."""
+    return Endpoint(
+        table=SUBMISSION_TABLE,
+        path=f"/webForm/{quote(form_id, safe='')}/submit",
+        list_key=SUBMISSION_LIST_KEY,
+        added=(("webFormId", form_id),),
+    )
+
+
+def _camel(kebab: str) -> str:
+    head, *tail = kebab.split("-")
+    return head + "".join(word.title() for word in tail)
+
+
+ENDPOINTS: tuple[Endpoint, ...] = (
+    Endpoint(table="organization", path="/organization", list_key="organizationList", prior=40),
+    Endpoint(table="people", path="/people", list_key="peopleList", prior=80),
+    Endpoint(table="deal", path="/deal", list_key="dealList", prior=60),
+    Endpoint(table="lead", path="/lead", list_key="leadList", page_size=10, prior=50),
+    Endpoint(table="memo", path="/memo", list_key="memoList", prior=100),
+    Endpoint(table="user", path="/user", list_key="userList", paged=False),
+    Endpoint(table="team", path="/team", list_key="teamList", paged=False),
+    Endpoint(table=WEBFORM_TABLE, path="/webForm", list_key="webFormList", paged=False),
+    Endpoint(table="todo", path="/todo", list_key="todoList", group="optional", prior=10),
+    Endpoint(table="product", path="/product", list_key="productList", group="optional"),
+    Endpoint(
+        table="custom_object_definition",
+        path="/custom-object-definitions",
+        list_key="customObjectDefinitionList",
+        group="optional",
+        paged=False,
+    ),
+    Endpoint(
+        table="custom_object",
+        path="/custom-object",
+        list_key="customObjectList",
+        group="optional",
+        prior=10,
+    ),
+    *(
+        Endpoint(
+            table=f"{kind}_pipeline",
+            path=f"/{kind}/pipeline",
+            list_key="pipelineList",
+            group="optional",
+            paged=False,
+        )
+        for kind in ("deal", "lead")
+    ),
+    Endpoint(
+        table="memo_type",
+        path="/memo/type-list",
+        list_key="typeList",
+        group="optional",
+        paged=False,
+        id_key="_id",
+    ),
+    Endpoint(
+        table="sequence",
+        path="/sequence",
+        list_key="sequenceList",
+        group="optional",
+        id_key="_id",
+    ),
+    *(
+        Endpoint(
+            table="field",
+            path=f"/field/{kind}",
+            list_key="fieldList",
+            group="optional",
+            paged=False,
+            added=(("objectType", kind),),
+        )
+        for kind in FIELD_TYPES
+    ),
+    *(
+        Endpoint(
+            table=f"{kind.replace('-', '_')}_{what}",
+            path=f"/{kind}/{what}",
+            list_key=f"{_camel(kind)}{what.title()}List",
+            group="optional",
+            prior=200,
+        )
+        for what in ("history", "activity")
+        for kind in _HISTORY_OBJECTS
+    ),
+)
+
+CORE_TABLES: tuple[str, ...] = (
+    *(endpoint.table for endpoint in ENDPOINTS if endpoint.group == "core"),
+    SUBMISSION_TABLE,
+)
+ALL_TABLES: tuple[str, ...] = tuple(
+    dict.fromkeys((*CORE_TABLES, *(endpoint.table for endpoint in ENDPOINTS)))
+)
+
+
+def select_tables(
+    *, only: Iterable[str] = (), skip: Iterable[str] = (), include: Iterable[str] = ()
+) -> tuple[str, ...]:
+    """Return the tables to read, in the catalogue's order. Items may hold commas.
+
+    Raises UsageError for a name that is not in the catalogue, or when nothing is left.
+    """
+    wanted = _names("--only", only) or set(CORE_TABLES)
+    extra = _names("--include", include, allow_all=True)
+    left_out = _names("--skip", skip)
+    chosen = tuple(
+        table for table in ALL_TABLES if table in (wanted | extra) and table not in left_out
+    )
+    if not chosen:
+        raise UsageError("--only, --skip and --include leave no table to read")
+    return chosen
+
+
+def endpoints_of(tables: Iterable[str]) -> tuple[Endpoint, ...]:
+    """Return the catalogue's rows for `tables` (submissions have none: their forms decide)."""
+    wanted = set(tables)
+    return tuple(endpoint for endpoint in ENDPOINTS if endpoint.table in wanted)
+
+
+def _names(flag: str, items: Iterable[str], *, allow_all: bool = False) -> set[str]:
+    names = {part.strip() for item in items for part in item.split(",")} - {""}
+    if allow_all and "all" in names:
+        return set(ALL_TABLES)
+    unknown = sorted(names - set(ALL_TABLES))
+    if unknown:
+        raise UsageError(
+            f"{flag}: no table is called {', '.join(unknown)}; there are: {', '.join(ALL_TABLES)}"
+        )
+    return names

@@ -1,0 +1,91 @@
+"""Command-line options, made from the fields of Settings: written down once, there."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shlex
+import subprocess
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any, TypeVar, get_args
+
+import click
+
+from salesmap_async.errors import UsageError
+from salesmap_async.settings import Secret, Settings, WebformPeople, option_fields, option_flag
+
+PATH_OPTIONS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
+_NOT_REPEATED = frozenset(
+    {"db_path", "webform_people", "webform_only", "run_tag", "resume", "resume_run_tag"}
+    | {"only", "skip", "include", "allow_shrink"}
+)
+"""What a resume remembers by itself, or what the next command decides anew."""
+
+_Command = TypeVar("_Command", bound=Callable[..., Any])
+
+
+def settings_options(names: Iterable[str]) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds the options of these Settings fields to a command."""
+
+    def decorate(command: _Command) -> _Command:
+        for name in reversed(list(names)):
+            command = _option(name)(command)
+        return command
+
+    return decorate
+
+
+def path_options(command: _Command) -> _Command:
+    """Add the options that say where things lie; every command takes the same ones."""
+    return settings_options(PATH_OPTIONS)(command)
+
+
+def read_token(token_file: Path | None) -> Secret | None:
+    """Return the token from the file, else from SALESMAP_TOKEN; None where there is neither."""
+    if token_file is None:
+        text = os.environ.get("SALESMAP_TOKEN", "")
+        return Secret(text) if text.strip() else None
+    try:
+        return Secret(token_file.read_text(encoding="utf-8-sig").strip())
+    except (OSError, UnicodeDecodeError) as error:
+        why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise UsageError(f"--token-file {token_file} cannot be read: {why}") from None
+
+
+def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file: str | None) -> str:
+    """Return a `run` command with `arguments` and the options that differ from their defaults."""
+    words = ["python", "-m", "salesmap_async", "run", *arguments]
+    left_out = set(_NOT_REPEATED)
+    if sandbox:
+        words.append("--sandbox")
+        left_out.add("base_url")
+    if token_file is not None:
+        words += ["--token-file", token_file]
+    usual = Settings()
+    for name in option_fields():
+        value = getattr(settings, name)
+        if name not in left_out and value != getattr(usual, name):
+            words += [option_flag(name)] if value is True else [option_flag(name), str(value)]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _option(name: str) -> Callable[[_Command], _Command]:
+    field: dataclasses.Field[Any] = option_fields()[name]
+    kind: dict[str, Any] = {"default": field.default, "show_default": field.default is not None}
+    if isinstance(field.default, bool):
+        kind = {"is_flag": True, "default": False}
+    elif isinstance(field.default, tuple):
+        kind = {"multiple": True, "metavar": "TABLE[,TABLE...]"}
+    elif isinstance(field.default, Path):
+        kind |= {"type": click.Path(path_type=Path)}
+    elif field.type == "WebformPeople":
+        kind |= {"type": click.Choice(get_args(WebformPeople))}
+    return click.option(
+        option_flag(name),
+        name,
+        help=field.metadata["help"],
+        envvar=field.metadata["env"],
+        show_envvar=True,
+        **kind,
+    )

@@ -1,0 +1,83 @@
+"""`run`: take a snapshot."""
+
+from __future__ import annotations
+
+import asyncio
+import dataclasses
+from contextlib import AsyncExitStack
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from salesmap_async.cli.explain import explain, resume_arguments
+from salesmap_async.cli.options import command_line, read_token, settings_options
+from salesmap_async.cli.signals import stopping_on_signals
+from salesmap_async.cli.summary import print_summary
+from salesmap_async.errors import SalesmapError, exit_code_of
+from salesmap_async.progress import Verbosity, progress_listener
+from salesmap_async.sandbox import Sandbox, Workspace
+from salesmap_async.settings import Secret, Settings, option_fields
+from salesmap_async.snapshot import RunReport, take_snapshot
+from salesmap_async.stop import Stop
+
+SANDBOX_DB = Path("sandbox_latest.db")
+SANDBOX_RECORDS = 3000
+
+
+@click.command()
+@settings_options(option_fields())
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    envvar="SALESMAP_TOKEN_FILE",
+    show_envvar=True,
+    help="File that holds the token; else the variable SALESMAP_TOKEN.",
+)
+@click.option(
+    "--sandbox",
+    is_flag=True,
+    help=f"Snapshot a built-in, invented workspace into {SANDBOX_DB}; needs no token.",
+)
+@click.option("--progress/--no-progress", default=None, help="Bars; default: on a terminal.")
+@click.option("--quiet", is_flag=True, help="Print nothing but errors and the summary.")
+@click.option("-v", "--verbose", is_flag=True, help="Print every checkpoint and note.")
+def run(
+    token_file: Path | None,
+    sandbox: bool,
+    progress: bool | None,
+    quiet: bool,
+    verbose: bool,
+    **options: Any,
+) -> None:
+    """Read the whole workspace and publish it as one SQLite file, complete or not at all."""
+    settings: Settings | None = None
+    console = Console()
+    verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
+    try:
+        settings = Settings(**options, token=None if sandbox else read_token(token_file))
+        if sandbox and settings.db_path == Settings().db_path:
+            settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
+        report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox))
+    except SalesmapError as error:
+        command = ""
+        if settings is not None and (arguments := resume_arguments(error)):
+            token_path = str(token_file.resolve()) if token_file else None
+            command = command_line(settings, *arguments, sandbox=sandbox, token_file=token_path)
+        click.echo(f"salesmap-async: {explain(error, settings, command)}", err=True)
+        raise SystemExit(exit_code_of(error)) from None
+    print_summary(report, console)
+
+
+async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:
+    stop = Stop()
+    async with AsyncExitStack() as stack:
+        stack.enter_context(stopping_on_signals(stop))
+        if sandbox:
+            token = "sandbox-token"  # noqa: S105  (the sandbox's own, worth nothing)
+            workspace = Workspace.generate(records=SANDBOX_RECORDS)
+            server = await stack.enter_async_context(Sandbox(workspace, token=token))
+            settings = dataclasses.replace(settings, base_url=server.base_url, token=Secret(token))
+        listener = stack.enter_context(progress_listener(verbosity))
+        return await take_snapshot(settings, listener, stop=stop)

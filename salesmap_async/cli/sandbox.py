@@ -1,0 +1,78 @@
+"""`sandbox`: serve the invented workspace as a Salesmap API on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+
+from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
+from salesmap_async.sandbox import SANDBOX_TOKEN, Workspace, load_faults, serve
+
+
+@click.command()
+@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
+@click.option("--records", type=click.IntRange(1), default=3000, show_default=True)
+@click.option("--seed", type=int, default=7, show_default=True)
+@click.option("--mix", multiple=True, metavar="TABLE=SHARE", help="Share of one list, e.g. 0.8.")
+@click.option("--forms", type=click.IntRange(0), default=20, show_default=True)
+@click.option("--wide-fields", type=click.IntRange(0), default=36, show_default=True)
+@click.option("--latency", "latency_s", type=click.FloatRange(0), default=0.0, show_default=True)
+@click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON file.")
+@click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
+@click.option("--used-by-others", type=click.IntRange(0, 100), default=0, show_default=True)
+@click.option("--token", default=SANDBOX_TOKEN, show_default=True, help="The one it accepts.")
+@click.option("--arrivals", type=click.Path(path_type=Path), help="Log of arrivals, JSON lines.")
+def sandbox(
+    port: int,
+    records: int,
+    seed: int,
+    mix: Sequence[str],
+    forms: int,
+    wide_fields: int,
+    latency_s: float,
+    faults_file: Path | None,
+    no_quota: bool,
+    used_by_others: int,
+    token: str,
+    arrivals: Path | None,
+) -> None:
+    """Serve an invented workspace like the Salesmap API does, until Ctrl-C."""
+    try:
+        serving = serve(
+            Workspace.generate(
+                records=records, seed=seed, mix=_shares(mix), forms=forms, wide_fields=wide_fields
+            ),
+            port=port,
+            latency_s=latency_s,
+            faults=load_faults(faults_file) if faults_file else (),
+            quota=not no_quota,
+            token=token,
+            announce=lambda url: click.echo(_greeting(url, token)),
+            quota_used_by_others=used_by_others,
+            arrivals_log=arrivals,
+        )
+        asyncio.run(serving)
+    except SalesmapError as error:
+        click.echo(f"salesmap-async: {error}", err=True)
+        raise SystemExit(exit_code_of(error)) from None
+    except KeyboardInterrupt:
+        click.echo("stopped")
+
+
+def _greeting(url: str, token: str) -> str:
+    return f"serving {url} with token {json.dumps(token)}; stop with Ctrl-C"
+
+
+def _shares(items: Sequence[str]) -> dict[str, float]:
+    shares = {}
+    for item in items:
+        table, _, share = item.partition("=")
+        try:
+            shares[table] = float(share)
+        except ValueError:
+            raise UsageError(f"--mix {item!r} is not TABLE=SHARE, e.g. memo=0.8") from None
+    return shares

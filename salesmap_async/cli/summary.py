@@ -1,0 +1,64 @@
+"""What a published run prints at its end."""
+
+from __future__ import annotations
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from salesmap_async.logs import printable
+from salesmap_async.snapshot import RunReport
+
+
+def print_summary(report: RunReport, console: Console) -> None:
+    """Print rows, columns, pages and seconds per table, the traffic, and where things lie."""
+    table = Table(title=f"Snapshot {report.run_tag}", title_justify="left")
+    table.add_column("table")
+    for heading in ("rows", "columns", "pages", "seconds"):
+        table.add_column(heading, justify="right")
+    table.add_column("remarks")
+    for row in report.tables:
+        seconds = report.table_seconds.get(row.table)
+        table.add_row(
+            row.table,
+            f"{row.row_count:,}",
+            f"{row.column_count:,}",
+            f"{row.pages:,}",
+            "-" if seconds is None else f"{seconds:.1f}",
+            Text(printable(_remarks(row, report.run_tag))),
+        )
+    console.print(table)
+    for line in _lines(report):
+        console.print(Text(line), soft_wrap=True)
+
+
+def _remarks(row: object, run_tag: str) -> str:
+    counts = {
+        "duplicates": "came twice",
+        "repaired": "repaired",
+        "without_id": "without id",
+        "dropped_missing": "dropped_missing",
+        "dropped_not_allowed": "dropped_not_allowed",
+    }
+    remarks = [
+        f"{getattr(row, name)} {said}" for name, said in counts.items() if getattr(row, name)
+    ]
+    if getattr(row, "run_tag", "") not in (run_tag, ""):
+        remarks.append(f"carried over from {getattr(row, 'run_tag', '')}")
+    if getattr(row, "errors", ""):
+        remarks.append(str(getattr(row, "errors", "")))
+    return "; ".join(remarks)
+
+
+def _lines(report: RunReport) -> list[str]:
+    paths = report.paths
+    lines = [
+        f"{report.requests} requests in {report.seconds:.1f} s, {report.retries} retries, "
+        f"{report.refusals} refused (429), {report.waited_s:.0f} s waited for the quota",
+        f"final DB   {paths.final_db}",
+        f"backup     {paths.backup_db if paths.backup_db.exists() else 'none'}",
+        f"log        {paths.log_file}",
+        f"manifest   {paths.manifest_json}",
+        f"history    {paths.history_file}",
+    ]
+    return lines + [f"warning    {printable(text)}" for text in report.warnings]

@@ -1,0 +1,1 @@
+"""Which page next; the API and the work DB meet here."""

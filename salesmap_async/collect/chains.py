@@ -1,0 +1,279 @@
+"""One list read by its cursors: which page to ask next, and when the list has surely ended.
+
+I3: a next cursor must not have been seen in its chain. An end counts only if it is sure: records
+without a further cursor are; an empty page after a cursor, or a refused cursor (400), is not,
+because the record that the cursor names may just have been deleted. Then the page before is asked
+again: if it ends at the same record, that was the end; else the chain goes on from its new end,
+or from one page further back. Only when none of the last cursors helps is the list read anew.
+
+No I/O here: a Chain is told each answer and says what to store and what to ask next.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from salesmap_async import exact_json
+from salesmap_async.api.endpoints import Endpoint
+from salesmap_async.api.pages import Page
+from salesmap_async.errors import SalesmapError
+from salesmap_async.store.work_db import ChainRow, ChainState, NewChain
+
+TRAIL_LENGTH = 5
+"""How many of a chain's last pages are remembered with their cursors."""
+
+MOST_DOUBTS = 50
+"""A list whose end is in doubt more often than this is not being read, it is being chased."""
+
+
+class ChainBrokenError(SalesmapError):
+    """The server's cursors lead nowhere; the table fails by name."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrailStep:
+    """An answered page: the cursor it was asked with, the one it gave, its last record.
+
+    `page` is the first stored page that may hold its records: its own number, or an earlier one
+    where it was read again.
+    """
+
+    page: int
+    cursor: str | None
+    next_cursor: str
+    last: str
+
+
+@dataclass(frozen=True, slots=True)
+class Storable:
+    """What of an answer is to be stored, under which page number.
+
+    `known_pages`: the pages it was read again from, whose records are not stored twice.
+    `restart`: everything stored before is void, the list is read anew.
+    """
+
+    page: int
+    records: Sequence[dict[str, Any]]
+    known_pages: tuple[int, int] | None = None
+    restart: bool = False
+
+
+@dataclass(slots=True)
+class Chain:
+    """The progress of one list. `cursor` is the next one to ask (None: the first page).
+
+    `name` is unique in the run; `label` is what a person calls the list.
+    """
+
+    endpoint: Endpoint
+    name: str
+    label: str
+    state: ChainState = "reading"
+    error: str = ""
+    cursor: str | None = None
+    pages: int = 0
+    rows: int = 0
+    _trail: list[TrailStep] = field(default_factory=list)
+    _seen: set[str] = field(default_factory=set)
+    # While the end is in doubt: how many pages back we are asking; the cursor that was refused.
+    _pages_back: int = 0
+    _refused: str | None = None
+    _doubts: int = 0
+    _restarted: bool = False
+    # After a detour: the stored pages that may come again, and for how many more pages.
+    _known_pages: tuple[int, int] | None = None
+    _known_left: int = 0
+
+    @property
+    def ended(self) -> bool:
+        return self.state != "reading"
+
+    def progress(self) -> dict[str, Any]:
+        """Return what a resume needs, as JSON values."""
+        return {
+            "cursor": self._resume_cursor(),
+            "trail": [[s.page, s.cursor, s.next_cursor, s.last] for s in self._trail],
+            "known": [*self._known_pages, self._known_left] if self._known_pages else None,
+        }
+
+    def take(self, page: Page) -> Storable:
+        """Take the answer to `cursor`; return what to store. Raises ChainBrokenError."""
+        if self._pages_back:
+            return self._take_in_doubt(page)
+        if page.next_cursor is None:
+            if page.records or self.cursor is None:
+                return self._end(page)
+            return self._doubt()
+        if self._is_unpaged_repeat(page):
+            return self._end(Page([], None))
+        return self._advance(page)
+
+    def cursor_refused(self, reason: str) -> Storable:
+        """Take a 400 to `cursor`: its record may be gone. Raises ChainBrokenError."""
+        if self._pages_back:
+            self._refused = self.cursor
+            return self._further_back()
+        if self.cursor == self._refused:
+            raise ChainBrokenError(f"the server refuses the cursor it gave itself: {reason}")
+        self._refused = self.cursor
+        return self._doubt()
+
+    def fail(self, error: str) -> None:
+        """Give the list up for this run; a resume goes on at its cursor."""
+        self.state = "failed"
+        self.error = error
+
+    def leave_out(self, reason: str) -> None:
+        """End the chain without its records: what it lists does not exist any more."""
+        self.state = "skipped"
+        self.error = reason
+
+    # -- the sure part ----------------------------------------------------------------------------
+
+    def _advance(self, page: Page) -> Storable:
+        assert page.next_cursor is not None  # noqa: S101  (narrowing for the type checker)
+        if page.next_cursor in self._seen or page.next_cursor == self.cursor:
+            raise ChainBrokenError(
+                "the cursors run in a circle: the server gave one of them a second time"
+            )
+        first = self._known_pages[0] if self._known_pages else self.pages
+        step = TrailStep(first, self.cursor, page.next_cursor, _last_of(page))
+        self._seen.add(page.next_cursor)
+        self._trail = [*self._trail, step][-TRAIL_LENGTH:]
+        self.cursor = page.next_cursor
+        return self._store(page)
+
+    def _end(self, page: Page) -> Storable:
+        self.state = "done"
+        return self._store(page)
+
+    def _store(self, page: Page) -> Storable:
+        storable = Storable(self.pages, page.records, self._known_pages)
+        if self._known_pages is not None:
+            self._known_left -= 1
+            if self._known_left <= 0:
+                self._known_pages = None
+        self.pages += 1
+        self.rows += len(page.records)
+        return storable
+
+    def _nothing(self) -> Storable:
+        return Storable(max(self.pages - 1, 0), ())
+
+    def _is_unpaged_repeat(self, page: Page) -> bool:
+        """Tell whether a list without pages answered its cursor with the first page again."""
+        return (
+            not self.endpoint.paged
+            and bool(self._trail)
+            and bool(page.records)
+            and _last_of(page) == self._trail[-1].last
+        )
+
+    # -- the doubtful part ------------------------------------------------------------------------
+
+    def _doubt(self) -> Storable:
+        self._doubts += 1
+        if self._doubts > MOST_DOUBTS:
+            raise ChainBrokenError("the end of the list stays in doubt: it changes all the time")
+        return self._further_back()
+
+    def _further_back(self) -> Storable:
+        self._pages_back += 1
+        if self._pages_back > len(self._trail):
+            return self._read_anew()
+        self.cursor = self._trail[-self._pages_back].cursor
+        return self._nothing()
+
+    def _take_in_doubt(self, page: Page) -> Storable:
+        step = self._trail[-self._pages_back]
+        if not page.records and page.next_cursor is None and step.cursor is not None:
+            return self._further_back()
+        same_end = page.next_cursor == step.next_cursor or (
+            bool(page.records) and page.next_cursor is not None and _last_of(page) == step.last
+        )
+        if not same_end:
+            return self._go_on_from(step, page)
+        self._forget_after(step)
+        if self._refused == step.next_cursor:
+            # It is alive and yet was refused: ask it once more before giving up.
+            self.cursor = step.next_cursor
+        else:
+            self.state = "done"
+        return self._nothing()
+
+    def _go_on_from(self, step: TrailStep, page: Page) -> Storable:
+        """Take the page that was asked again as the next one; later pages may come again."""
+        self._forget_after(step)
+        self._trail.remove(step)
+        self._seen.discard(step.next_cursor)
+        if page.next_cursor is None:
+            return self._end(page)
+        return self._advance(page)
+
+    def _forget_after(self, step: TrailStep) -> None:
+        """End the doubt: go on after `step`, whose later pages may come again."""
+        later = self._trail[self._trail.index(step) + 1 :]
+        self._seen -= {each.next_cursor for each in later}
+        self._trail = self._trail[: len(self._trail) - len(later)]
+        first = min(step.page, self._known_pages[0] if self._known_pages else step.page)
+        self._known_pages = (first, self.pages - 1)
+        self._known_left = self.pages - first + 1
+        self._pages_back = 0
+
+    def _read_anew(self) -> Storable:
+        if self._restarted:
+            raise ChainBrokenError("none of the list's last cursors is accepted, twice in a run")
+        self._restarted = True
+        self.cursor, self.pages, self.rows = None, 0, 0
+        self._trail, self._seen, self._pages_back = [], set(), 0
+        self._known_pages, self._refused = None, None
+        return Storable(0, (), restart=True)
+
+    def _resume_cursor(self) -> str | None:
+        return self._trail[-1].next_cursor if self._trail else None
+
+
+def new_chain(endpoint: Endpoint) -> NewChain:
+    """Return what the work DB keeps of a list before its first page."""
+    return NewChain(
+        name=endpoint.chain_name,
+        table=endpoint.table,
+        path=endpoint.path,
+        added=dict(endpoint.added),
+    )
+
+
+def chain_from_row(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
+    """Rebuild a chain from its stored progress; a failed one is tried again at its cursor."""
+    progress = row.progress
+    chain = Chain(endpoint, row.name, label or row.name, pages=row.pages, rows=row.rows)
+    chain.state = "reading" if row.state == "failed" else row.state
+    chain.error = "" if row.state == "failed" else row.error
+    chain._trail = [TrailStep(*step) for step in progress.get("trail", ())]
+    chain._seen = {step.next_cursor for step in chain._trail}
+    chain.cursor = progress.get("cursor")
+    if known := progress.get("known"):
+        chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
+    return chain
+
+
+def record_id(record: dict[str, Any], id_key: str) -> str | None:
+    """Return a record's id as text, or None where it has none (missing, null or blank)."""
+    value = record.get(id_key)
+    if value is None:
+        return None
+    text = value if isinstance(value, str) else exact_json.dumps(value)
+    if not text.strip():
+        return None
+    return exact_json.without_lone_surrogates(text)
+
+
+def _last_of(page: Page) -> str:
+    """Return what a page's last record is recognised by: its id, else a digest of its content."""
+    if not page.records:
+        return ""
+    record = page.records[-1]
+    return record_id(record, "id") or hashlib.sha256(exact_json.dumps(record).encode()).hexdigest()

@@ -1,0 +1,48 @@
+"""Which ready chain needs the next slot most: the one with the most pages left.
+
+Where the last snapshot tells a list's size, that is a subtraction. On a first run nobody knows the
+sizes; then a list counts as big as its usual share (the catalogue's `prior`) says beside the list
+that is furthest ahead of its own. So every list advances by its share and none is left for the
+end, where it would run alone at the speed of one answer after the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.collect.chains import Chain
+
+_AHEAD = 1.05
+"""The list that is furthest ahead is taken to go on for a little more than it has come."""
+
+
+class Order:
+    """`expected_rows` are the last snapshot's rows per table; it may be empty."""
+
+    def __init__(self, expected_rows: Mapping[str, int]) -> None:
+        self._expected_rows = expected_rows
+        self._scale = 0.0
+
+    def neediest(self, ready: Iterable[Chain]) -> Chain:
+        """Return the chain to serve next; ties go to the bigger usual share, then by name."""
+        return max(ready, key=lambda c: (self.pages_left(c), c.endpoint.prior, c.name))
+
+    def advanced(self, chain: Chain) -> None:
+        """Note that `chain` got a page, which tells something of the others' sizes."""
+        if self._expected_pages(chain) is None:
+            self._scale = max(self._scale, _AHEAD * chain.pages / chain.endpoint.prior)
+
+    def pages_left(self, chain: Chain) -> float:
+        """Return how many pages `chain` is expected to have left; at least a little."""
+        expected = self._expected_pages(chain)
+        if expected is None:
+            expected = chain.endpoint.prior * self._scale
+        return max(expected - chain.pages, 0.5)
+
+    def _expected_pages(self, chain: Chain) -> float | None:
+        endpoint = chain.endpoint
+        if not endpoint.paged or endpoint.table == SUBMISSION_TABLE:
+            return 1.0
+        rows = self._expected_rows.get(endpoint.table)
+        return None if rows is None else rows / endpoint.page_size

@@ -1,0 +1,166 @@
+"""Whose web-form submissions are kept, and which forms have to be asked for them.
+
+Both follow from the complete lists of people, deals and forms by SQL over the stored JSON, so they
+come out the same after a resume. A list that this run does not read is taken from the final DB.
+
+- known people: every person. Allowed people: with `deals`, the people that deals name; with
+  `all`, every known person.
+- forms: what the allowed people's column `제출된 웹폼 목록` names; with `all`, or where no person
+  has that column, every form of `/webForm`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import aiosqlite
+
+from salesmap_async.api.endpoints import WEBFORM_TABLE, submissions_of
+from salesmap_async.collect.chains import Chain, chain_from_row, new_chain
+from salesmap_async.errors import UsageError
+from salesmap_async.settings import WebformPeople
+from salesmap_async.store.writer import Writer
+
+FORMS_KEY = "제출된 웹폼 목록"
+SOURCE_TABLES = ("people", "deal", WEBFORM_TABLE)
+
+_NEWEST_LAST = "ORDER BY chain, page, position"
+
+
+class Webforms:
+    """The web-form step of one run.
+
+    `tables` are those the run reads; the other sources come from `final_db`. `published_tables`
+    are those that the final DB has. Raises UsageError when a source is in neither.
+    """
+
+    def __init__(
+        self,
+        *,
+        tables: Iterable[str],
+        people: WebformPeople,
+        final_db: Path,
+        published_tables: Iterable[str],
+    ) -> None:
+        self.depends_on = tuple(table for table in SOURCE_TABLES if table in set(tables))
+        self._published = tuple(t for t in SOURCE_TABLES if t not in self.depends_on)
+        self._people = people
+        self._final_db = final_db
+        missing = sorted(set(self._published) - set(published_tables))
+        if missing:
+            raise UsageError(
+                f"webform_history needs {', '.join(missing)}, which this run does not read and "
+                f"{final_db} does not have",
+                cure=f"read them too: --only webform_history,{','.join(missing)}",
+            )
+
+    def may_start(self, open_tables: Iterable[str]) -> bool:
+        """Tell whether every list this step depends on has ended."""
+        return not set(open_tables) & set(self.depends_on)
+
+    async def chains(self, writer: Writer) -> list[Chain]:
+        """Work out people and forms, and return one chain per form, with its stored progress."""
+        forms = await writer.run(self._derive)
+        endpoints = [submissions_of(form_id) for form_id, _ in forms]
+        rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
+        return [
+            chain_from_row(endpoint, row, label=f"form {name or '?'} ({form_id})")
+            for endpoint, row, (form_id, name) in zip(endpoints, rows, forms, strict=True)
+        ]
+
+    async def _derive(self, connection: aiosqlite.Connection) -> list[tuple[str, str | None]]:
+        """Fill known_person, allowed_person and form; return the forms' ids and names."""
+        for table in ("known_person", "allowed_person", "form"):
+            await connection.execute_fetchall(f"DELETE FROM {table}")
+        if self._published:
+            await _attach(connection, self._final_db)
+        has_forms_column = await self._fill_known_people(connection)
+        await self._fill_allowed_people(connection)
+        if self._people == "all" or not has_forms_column:
+            await self._fill_forms_from_list(connection)
+        else:
+            await connection.execute_fetchall(_FORMS_OF_ALLOWED_PEOPLE)
+        rows = await connection.execute_fetchall("SELECT id, name FROM form ORDER BY id")
+        return [(row[0], row[1]) for row in rows]
+
+    async def _fill_known_people(self, connection: aiosqlite.Connection) -> bool:
+        """Copy the people; return whether any of them has the column that names forms."""
+        if "people" not in self._published:
+            await connection.execute_fetchall(
+                f"INSERT OR REPLACE INTO known_person SELECT id, {_json_of(FORMS_KEY)} FROM record"
+                f" WHERE \"table\" = 'people' AND id IS NOT NULL {_NEWEST_LAST}"
+            )
+            found = await connection.execute_fetchall(
+                "SELECT EXISTS (SELECT 1 FROM record WHERE \"table\" = 'people'"
+                f" AND json_type(body, {_json_path(FORMS_KEY)}) IS NOT NULL)"
+            )
+            return bool(next(iter(found))[0])
+        forms = await _published_value(connection, "people", FORMS_KEY)
+        await connection.execute_fetchall(
+            f"INSERT OR REPLACE INTO known_person SELECT id, {forms} FROM final.people"
+            " WHERE id IS NOT NULL"
+        )
+        return forms != "NULL"
+
+    async def _fill_allowed_people(self, connection: aiosqlite.Connection) -> None:
+        if self._people == "all":
+            person, source = "id", "known_person"
+        elif "deal" not in self._published:
+            person, source = _json_of("peopleId"), "record WHERE \"table\" = 'deal'"
+        else:
+            person, source = await _published_value(connection, "deal", "peopleId"), "final.deal"
+        await connection.execute_fetchall(
+            "INSERT OR IGNORE INTO allowed_person"
+            f" SELECT person FROM (SELECT {person} AS person FROM {source})"
+            " WHERE trim(coalesce(person, '')) <> ''"
+        )
+
+    async def _fill_forms_from_list(self, connection: aiosqlite.Connection) -> None:
+        if WEBFORM_TABLE not in self._published:
+            source = (
+                f"SELECT id, {_json_of('name')} FROM record"
+                f" WHERE \"table\" = '{WEBFORM_TABLE}' AND id IS NOT NULL {_NEWEST_LAST}"
+            )
+        else:
+            name = await _published_value(connection, WEBFORM_TABLE, "name")
+            source = f"SELECT id, {name} FROM final.{WEBFORM_TABLE} WHERE id IS NOT NULL"
+        await connection.execute_fetchall(f"INSERT OR REPLACE INTO form {source}")
+
+
+_FORMS_OF_ALLOWED_PEOPLE = """
+INSERT OR REPLACE INTO form
+SELECT id, max(name) FROM (
+    SELECT CASE each.type WHEN 'object' THEN json_extract(each.value, '$.id')
+                          ELSE each.value END AS id,
+           CASE each.type WHEN 'object' THEN json_extract(each.value, '$.name') END AS name
+    FROM known_person JOIN allowed_person USING (id),
+         json_each(CASE WHEN json_valid(forms) THEN forms ELSE '[]' END) AS each
+)
+WHERE trim(coalesce(id, '')) <> ''
+GROUP BY id
+"""
+
+
+async def _attach(connection: aiosqlite.Connection, final_db: Path) -> None:
+    attached = await connection.execute_fetchall("PRAGMA database_list")
+    if "final" not in {row[1] for row in attached}:
+        uri = f"{final_db.as_uri()}?mode=ro"
+        await connection.execute_fetchall("ATTACH ? AS final", (uri,))
+
+
+async def _published_value(connection: aiosqlite.Connection, table: str, key: str) -> str:
+    """Return the SQL expression that reads `key` from a published table; NULL where it is not."""
+    rows = await connection.execute_fetchall(f"PRAGMA final.table_info({table})")
+    columns = {row[1] for row in rows}
+    if key in columns:
+        return f'"{key}"'
+    return f"json_extract(_overflow, {_json_path(key)})" if "_overflow" in columns else "NULL"
+
+
+def _json_path(key: str) -> str:
+    return f"'$.\"{key}\"'"
+
+
+def _json_of(key: str) -> str:
+    return f"json_extract(body, {_json_path(key)})"

@@ -1,0 +1,84 @@
+"""JSON in and out without losing a digit or a character.
+
+orjson is fast but not exact: it turns integers beyond 64 bits into floats and refuses lone
+surrogates. Whatever it refuses, or might have rounded, is parsed again by the standard library.
+NaN and Infinity are not JSON and are refused by both.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any, NoReturn
+
+import orjson
+
+_DIGIT_MASK = bytes(0x31 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
+_TWENTY_DIGITS = b"1" * 20
+"""2**64, the first integer that orjson rounds, has 20 digits."""
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
+
+
+def loads(text: bytes) -> Any:
+    """Parse JSON exactly. Raises ValueError for anything that is not JSON (NaN included)."""
+    try:
+        if _TWENTY_DIGITS not in text.translate(_DIGIT_MASK):
+            return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        pass
+    return _loads_by_stdlib(text)
+
+
+def dumps(value: Any) -> str:
+    """Write compact JSON that `loads` reads back as the same value.
+
+    Non-ASCII characters stay as they are, unless the value holds a lone surrogate: then the
+    whole text is escaped to ASCII, the only way to keep it.
+    """
+    try:
+        return orjson.dumps(value).decode()
+    except TypeError:  # a lone surrogate or an integer beyond 64 bits
+        text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
+        if has_lone_surrogate(text):
+            text = json.dumps(value, separators=(",", ":"), allow_nan=False)
+        return text
+
+
+def has_lone_surrogate(text: str) -> bool:
+    """Tell whether `text` holds a character that UTF-8, and so SQLite, cannot store."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return True
+    return False
+
+
+def without_lone_surrogates(text: str) -> str:
+    """Return `text` with each lone surrogate as U+FFFD."""
+    return _SURROGATE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def fits_int64(value: int) -> bool:
+    """Tell whether SQLite can store `value` as INTEGER."""
+    return _MIN_INT64 <= value <= _MAX_INT64
+
+
+def _loads_by_stdlib(text: bytes) -> Any:
+    try:
+        return json.loads(text.decode("utf-8-sig"), parse_constant=_refuse, parse_float=_finite)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"the number {digits[:40]} is too large")
+    return value

@@ -1,0 +1,35 @@
+"""I8: one run per final DB at a time, by a lock that the operating system drops with its holder."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from salesmap_async.errors import RunLockedError, UsageError
+from salesmap_async.paths import lock_path
+
+
+@contextmanager
+def run_lock(final_db: Path) -> Iterator[None]:
+    """Hold the lock of `final_db`. Raises RunLockedError at once if another run has it.
+
+    The lock file stays behind; only the lock on it counts.
+    """
+    path = lock_path(final_db)
+    lock = FileLock(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise RunLockedError(
+            f"another run is working on {final_db}", cure="wait for it to end, then run again"
+        ) from None
+    except OSError as error:
+        raise UsageError(f"the lock file {path} cannot be used: {error.strerror}") from None
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,1 @@
+"""From the work DB to the final DB: gate, build, backup, replace, history."""

@@ -1,0 +1,278 @@
+"""Build the new snapshot: a fresh SQLite file beside the final DB.
+
+The same records give the same bytes in every data table, whatever the order in which they were
+fetched: names, order and types come from all published records (pass 1), which are then laid down
+in the order of their ids (pass 2). The file is in rollback-journal mode, checked and on the disk
+when this returns; when it raises, nothing is left of it. A `run_tag` of '' in the manifest means
+that no run has read the table yet.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+from salesmap_async.api.endpoints import (
+    ALL_TABLES,
+    CORE_TABLES,
+    ENDPOINTS,
+    SUBMISSION_TABLE,
+    submissions_of,
+)
+from salesmap_async.errors import PublishError
+from salesmap_async.events import Listener, Note, Step
+from salesmap_async.publish.carry import attached, carried_row, copy_table, tables_to_carry
+from salesmap_async.publish.manifest import (
+    CREATE_COLUMN_MAP,
+    CREATE_MANIFEST,
+    ManifestRow,
+    RunInfo,
+    read_one_row,
+    write_manifest,
+    write_run_info,
+)
+from salesmap_async.publish.records import FormTally, TableSource, Tally, index_work_db, kinds_of
+from salesmap_async.publish.replace import fsync_file
+from salesmap_async.publish.rows import Fingerprint, RowMaker
+from salesmap_async.publish.schema import Layout, lay_out
+from salesmap_async.publish.sqlite_file import cure_of, opened, remove_with_leftovers
+from salesmap_async.store.work_db import open_work_db
+
+_BATCH = 200
+_FOR_SPEED = """
+PRAGMA main.page_size = 4096;
+PRAGMA encoding = 'UTF-8';
+PRAGMA main.journal_mode = OFF;
+PRAGMA main.synchronous = OFF;
+PRAGMA main.locking_mode = EXCLUSIVE;
+PRAGMA main.cache_size = -16000;
+"""
+
+Stop = Callable[[], None]
+_Item = TypeVar("_Item")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BuildRequest:
+    """What to build. `tables` were read by this run; all others come from `carry_from`.
+
+    `run_info` is written in the order given. `carry_from` is None where no final DB exists.
+    """
+
+    work_db: Path
+    building_db: Path
+    tables: tuple[str, ...]
+    carry_from: Path | None
+    run_info: RunInfo
+    run_tag: str
+
+
+def build_snapshot(request: BuildRequest, *, tell: Listener, stop: Stop) -> tuple[ManifestRow, ...]:
+    """Write `request.building_db` and return its manifest.
+
+    `stop` is called between batches; it raises to abandon the build. Raises StoreError when the
+    work DB cannot be read, PublishError when the new file cannot be written.
+    """
+    path = request.building_db
+    with _cleaned_up(path), open_work_db(request.work_db) as work:
+        with _naming_the_file(path), opened(path, "rwc") as out:
+            out.executescript(_FOR_SPEED)
+            builder = _Builder(out, work, tell, stop)
+            manifest = builder.build(request)
+            tell(Step("integrity_check", path.name))
+            _check(out, path)
+        _fsync(path)
+    return manifest
+
+
+class _Builder:
+    """Fills one new file."""
+
+    def __init__(
+        self, out: sqlite3.Connection, work: sqlite3.Connection, tell: Listener, stop: Stop
+    ) -> None:
+        self._out = out
+        self._work = work
+        self._tell = tell
+        self._stop = stop
+
+    def build(self, request: BuildRequest) -> tuple[ManifestRow, ...]:
+        """Write every table; data tables first, in the catalogue's order."""
+        self._tell(Step("build", request.building_db.name))
+        index_work_db(self._work)
+        self._out.execute(CREATE_COLUMN_MAP)
+        manifest = [
+            self._read_table(table, request.run_tag)
+            for table in ALL_TABLES
+            if table in request.tables
+        ]
+        manifest += self._carry_tables(request)
+        present = {row.table for row in manifest}
+        manifest += [self._empty_table(table) for table in CORE_TABLES if table not in present]
+        self._out.execute(CREATE_MANIFEST)
+        write_manifest(self._out, manifest)
+        write_run_info(self._out, {"run_tag": request.run_tag} | dict(request.run_info))
+        return tuple(manifest)
+
+    def _read_table(self, table: str, run_tag: str) -> ManifestRow:
+        source = TableSource(self._work, table)
+        tally = Tally()
+        layout = lay_out(
+            table, kinds_of(self._stoppable(source.records(tally))), id_key=_id_key(table)
+        )
+        rows, sha256 = self._fill(layout, source)
+        if table == SUBMISSION_TABLE:
+            self._tell_about_forms(source, tally)
+        self._tell(Note(f"{table}: {rows} rows, {len(layout.typed_names)} columns"))
+        return ManifestRow(
+            table=table,
+            endpoint=_endpoint(table),
+            row_count=rows,
+            column_count=len(layout.typed_names),
+            errors="; ".join(source.skipped()),
+            pages=sum(chain.pages for chain in source.chains),
+            duplicates=tally.duplicates,
+            repaired=tally.repaired,
+            without_id=tally.without_id,
+            dropped_missing=sum(form.dropped_missing for form in tally.forms.values()),
+            dropped_not_allowed=sum(form.dropped_not_allowed for form in tally.forms.values()),
+            content_sha256=sha256,
+            run_tag=run_tag,
+        )
+
+    def _fill(self, layout: Layout, source: TableSource) -> tuple[int, str]:
+        """Create and fill one table; return its number of rows and its fingerprint."""
+        create, insert = layout.statements()
+        fingerprint, maker, count = Fingerprint(layout.typed_names), RowMaker(layout), 0
+        self._out.execute("BEGIN")
+        self._out.execute(create)
+        rows = (maker.row(*each) for each in source.records(Tally()))
+        while batch := list(islice(rows, _BATCH)):
+            self._stop()
+            self._out.executemany(insert, batch)
+            fingerprint.add(batch)
+            count += len(batch)
+        for index in layout.indexes():
+            self._out.execute(index)
+        self._out.executemany(
+            "INSERT INTO column_map VALUES (?, ?, ?)",
+            [(layout.table, *names) for names in layout.mapped],
+        )
+        self._out.execute("COMMIT")
+        return count, fingerprint.hexdigest()
+
+    def _carry_tables(self, request: BuildRequest) -> list[ManifestRow]:
+        if request.carry_from is None:
+            return []
+        tables = tables_to_carry(request.carry_from, request.tables)
+        with opened(request.carry_from, "ro") as old:
+            rows = {
+                table: read_one_row(old, "manifest", where="table", value=table) for table in tables
+            }
+            old_tag = str(read_one_row(old, "run_info").get("run_tag") or "")
+        with attached(self._out, request.carry_from, "old"):
+            for table in tables:
+                self._stop()
+                self._tell(Note(f"{table}: carried over from {request.carry_from.name}"))
+                copy_table(self._out, table, "old")
+        return [carried_row(self._out, table, rows[table], run_tag=old_tag) for table in tables]
+
+    def _empty_table(self, table: str) -> ManifestRow:
+        layout = lay_out(table, {}, id_key=_id_key(table))
+        for statement in (layout.statements()[0], *layout.indexes()):
+            self._out.execute(statement)
+        return ManifestRow(
+            table=table,
+            endpoint=_endpoint(table),
+            row_count=0,
+            column_count=len(layout.typed_names),
+            errors="not read by any run yet",
+            content_sha256=Fingerprint(layout.typed_names).hexdigest(),
+            run_tag="",
+        )
+
+    def _tell_about_forms(self, source: TableSource, tally: Tally) -> None:
+        for chain in source.chains:
+            if chain.state != "skipped":
+                form = tally.forms.get(chain.name, FormTally())
+                self._tell(
+                    Note(
+                        f"{SUBMISSION_TABLE}: {source.form(chain)}: kept={form.kept}"
+                        f" dropped_missing={form.dropped_missing}"
+                        f" dropped_not_allowed={form.dropped_not_allowed}"
+                    )
+                )
+        forms = tally.forms.values()
+        missing = sum(form.dropped_missing for form in forms)
+        not_allowed = sum(form.dropped_not_allowed for form in forms)
+        self._tell(
+            Note(f"{SUBMISSION_TABLE}: dropped_missing={missing} dropped_not_allowed={not_allowed}")
+        )
+
+    def _stoppable(self, items: Iterator[_Item]) -> Iterator[_Item]:
+        for number, item in enumerate(items):
+            if number % _BATCH == 0:
+                self._stop()
+            yield item
+
+
+def _id_key(table: str) -> str:
+    return next((each.id_key for each in ENDPOINTS if each.table == table), "id")
+
+
+def _endpoint(table: str) -> str:
+    if table == SUBMISSION_TABLE:
+        return submissions_of("{id}").path
+    return ", ".join(each.path for each in ENDPOINTS if each.table == table)
+
+
+@contextmanager
+def _cleaned_up(path: Path) -> Iterator[None]:
+    """Remove what an earlier build left, and whatever this one leaves when it fails."""
+    try:
+        remove_with_leftovers(path)
+    except OSError as error:
+        raise PublishError(
+            f"{path.parent} cannot be written: {error}", cure="check that directory, then resume"
+        ) from error
+    try:
+        yield
+    except BaseException:
+        with suppress(OSError):
+            remove_with_leftovers(path)
+        raise
+
+
+@contextmanager
+def _naming_the_file(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except sqlite3.Error as error:
+        raise PublishError(
+            f"the new snapshot {path} could not be built: {error}; the final DB is unchanged",
+            cure=cure_of(error),
+        ) from error
+
+
+def _check(connection: sqlite3.Connection, path: Path) -> None:
+    (verdict,) = connection.execute("PRAGMA main.integrity_check(1)").fetchone()
+    if verdict != "ok":
+        raise PublishError(
+            f"the new snapshot {path} is damaged: {verdict}; the final DB is unchanged",
+            cure="check the disk, then resume the run",
+        )
+
+
+def _fsync(path: Path) -> None:
+    try:
+        fsync_file(path)
+    except OSError as error:
+        raise PublishError(
+            f"the new snapshot {path} did not reach the disk: {error}; the final DB is unchanged",
+            cure="check the disk, then resume the run",
+        ) from error

@@ -1,0 +1,119 @@
+"""What the final DB says about itself: the tables `manifest`, `run_info` and `column_map`.
+
+Manifest and run info also lie beside the log, as JSON.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+import orjson
+
+from salesmap_async.events import Listener, Warned
+from salesmap_async.paths import RunPaths
+from salesmap_async.publish.replace import write_text_atomically
+from salesmap_async.publish.sqlite_file import column_types, quoted
+
+META_TABLES = ("manifest", "run_info", "column_map")
+RUN_INFO_COLUMNS = (
+    "run_tag",
+    "captured_at_utc",
+    "base_url",
+    "endpoints",
+    "note",
+    "checkpoint_path",
+    "final_db_path",
+)
+CREATE_COLUMN_MAP = 'CREATE TABLE column_map ("table" TEXT, "key" TEXT, "column" TEXT)'
+
+RunInfo = Mapping[str, str | int | float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ManifestRow:
+    """One table of the final DB. `run_tag`: the run that read it, '' if none has yet.
+
+    `errors` is text for people; '' means none. The last counters are of submissions only.
+    """
+
+    table: str
+    endpoint: str
+    row_count: int
+    column_count: int
+    errors: str = ""
+    pages: int = 0
+    duplicates: int = 0
+    repaired: int = 0
+    without_id: int = 0
+    dropped_missing: int = 0
+    dropped_not_allowed: int = 0
+    content_sha256: str
+    run_tag: str
+
+
+MANIFEST_COLUMNS: dict[str, str] = {
+    each.name: "INTEGER" if each.type == "int" else "TEXT" for each in fields(ManifestRow)
+}
+CREATE_MANIFEST = "CREATE TABLE manifest ({})".format(
+    ", ".join(
+        f"{quoted(name)} {declared}{' PRIMARY KEY' if name == 'table' else ''}"
+        for name, declared in MANIFEST_COLUMNS.items()
+    )
+)
+
+
+def write_manifest(connection: sqlite3.Connection, rows: Iterable[ManifestRow]) -> None:
+    """Add `rows` to the table `manifest`."""
+    names = ", ".join(map(quoted, MANIFEST_COLUMNS))
+    marks = ", ".join(f":{name}" for name in MANIFEST_COLUMNS)
+    connection.executemany(
+        f"INSERT INTO manifest ({names}) VALUES ({marks})", [asdict(row) for row in rows]
+    )
+
+
+def write_run_info(connection: sqlite3.Connection, run_info: RunInfo) -> None:
+    """Create the table `run_info` with its one row, columns in the order given."""
+    columns = ", ".join(f"{quoted(name)} {_declared(run_info[name])}" for name in run_info)
+    marks = ", ".join("?" * len(run_info))
+    connection.execute(f"CREATE TABLE run_info ({columns})")
+    connection.execute(f"INSERT INTO run_info VALUES ({marks})", tuple(run_info.values()))
+
+
+def read_one_row(
+    connection: sqlite3.Connection, table: str, *, where: str = "", value: str = ""
+) -> dict[str, Any]:
+    """Return a row of a meta table as a dict; {} where the table, column or row is missing."""
+    names = [name for name, _ in column_types(connection, table)]
+    if not names or (where and where not in names):
+        return {}
+    condition = f" WHERE {quoted(where)} = ?" if where else ""
+    columns = ", ".join(map(quoted, names))
+    row = connection.execute(
+        f"SELECT {columns} FROM {quoted(table)}{condition} LIMIT 1", (value,) if where else ()
+    ).fetchone()
+    return dict(zip(names, row, strict=True)) if row else {}
+
+
+def write_reports(
+    paths: RunPaths, manifest: Iterable[ManifestRow], run_info: RunInfo, *, tell: Listener
+) -> None:
+    """Write both as JSON beside the log. A failure only warns: the DB holds the same."""
+    reports: dict[str, Any] = {
+        str(paths.manifest_json): [asdict(row) for row in manifest],
+        str(paths.run_info_json): dict(run_info),
+    }
+    for name, report in reports.items():
+        text = orjson.dumps(report, option=orjson.OPT_INDENT_2).decode()
+        try:
+            write_text_atomically(type(paths.log_dir)(name), text + "\n")
+        except OSError as error:
+            tell(Warned(f"{name} could not be written: {error}"))
+
+
+def _declared(value: str | int | float | None) -> str:
+    if isinstance(value, int):
+        return "INTEGER"
+    return "REAL" if isinstance(value, float) else "TEXT"

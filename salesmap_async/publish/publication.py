@@ -1,0 +1,155 @@
+"""The steps of publishing, in their order: build, gate, reports, backup, replace, prune.
+
+Each step may be repeated: a run that was killed between two of them does them again and comes to
+the same end. What holds this run's tag already is not backed up or replaced again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.errors import GateRefusedError
+from salesmap_async.events import Listener, Note, Step
+from salesmap_async.paths import RunPaths
+from salesmap_async.publish.backup import back_up, prune_backups
+from salesmap_async.publish.build import BuildRequest, build_snapshot
+from salesmap_async.publish.gate import shrunken
+from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
+from salesmap_async.publish.published import Published
+from salesmap_async.publish.replace import install
+from salesmap_async.publish.sqlite_file import remove_with_leftovers
+from salesmap_async.publish.webform_swap import swap_webforms
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """What is to be published, and how.
+
+    `published` tells about the present final DB (None: there is none). `keep_backups` is None for
+    no backup at all. `stop` raises to end the work; after the swap it is not asked any more.
+    """
+
+    paths: RunPaths
+    tables: tuple[str, ...]
+    run_info: RunInfo
+    published: Published | None
+    keep_backups: int | None
+    allow_shrink: bool
+    tell: Listener
+    stop: Callable[[], None]
+
+
+def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
+    """Replace the final DB by a new one; return its manifest.
+
+    Raises GateRefusedError, KeptAsideError, PublishError or StoreError; the final DB is then as it
+    was, unless the error's `published` says otherwise.
+    """
+    paths = publication.paths
+    has_old = publication.published is not None
+    manifest = build_snapshot(
+        BuildRequest(
+            work_db=paths.work_db,
+            building_db=paths.building_db,
+            tables=publication.tables,
+            carry_from=paths.final_db if has_old else None,
+            run_info=publication.run_info,
+            run_tag=paths.run_tag,
+        ),
+        tell=publication.tell,
+        stop=publication.stop,
+    )
+    try:
+        _pass_gate(publication, manifest)
+        write_reports(paths, manifest, publication.run_info, tell=publication.tell)
+        _back_up(publication)
+        publication.stop()
+    except BaseException:
+        remove_with_leftovers(paths.building_db)
+        raise
+    install(
+        paths.building_db,
+        paths.final_db,
+        paths.sibling_db,
+        run_tag=paths.run_tag,
+        tell=publication.tell,
+    )
+    _prune(publication)
+    return manifest
+
+
+def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
+    """Renew `webform_history` alone, in one transaction on the final DB; return its manifest row.
+
+    Raises like `publish_snapshot`.
+    """
+    paths = publication.paths
+    built = paths.work_dir / "webforms.db"
+    manifest = build_snapshot(
+        BuildRequest(
+            work_db=paths.work_db,
+            building_db=built,
+            tables=publication.tables,
+            carry_from=None,
+            run_info=publication.run_info,
+            run_tag=paths.run_tag,
+        ),
+        tell=publication.tell,
+        stop=publication.stop,
+    )
+    own = tuple(row for row in manifest if row.table in publication.tables)
+    _pass_gate(publication, own)
+    write_reports(paths, own, publication.run_info, tell=publication.tell)
+    _back_up(publication)
+    publication.stop()
+    swap_webforms(paths.final_db, built, run_tag=paths.run_tag, tell=publication.tell)
+    remove_with_leftovers(built)
+    _prune(publication)
+    return own
+
+
+def _pass_gate(publication: Publication, manifest: tuple[ManifestRow, ...]) -> None:
+    """Compare row counts with the present final DB, in equal scope. Raises GateRefusedError."""
+    before = _rows_in_scope(publication)
+    after = {row.table: row.row_count for row in manifest}
+    reasons = shrunken(before, after)
+    publication.tell(Step("gate", f"{len(before)} tables compared, {len(reasons)} shrunk"))
+    if not reasons:
+        return
+    if not publication.allow_shrink:
+        raise GateRefusedError(reasons)
+    for reason in reasons:
+        publication.tell(Note(f"allowed by --allow-shrink: {reason}"))
+
+
+def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
+    published = publication.published
+    if published is None:
+        return {}
+    same_people = published.webform_people in (None, publication.run_info.get("webform_people"))
+    return {
+        table: rows
+        for table, rows in published.rows.items()
+        if table in publication.tables and (table != SUBMISSION_TABLE or same_people)
+    }
+
+
+def _back_up(publication: Publication) -> None:
+    paths = publication.paths
+    if publication.published is not None and publication.keep_backups is not None:
+        paths.backup_dir.mkdir(parents=True, exist_ok=True)
+        back_up(paths.final_db, paths.backup_db, tell=publication.tell)
+
+
+def _prune(publication: Publication) -> None:
+    paths = publication.paths
+    if publication.keep_backups is not None and paths.backup_dir.is_dir():
+        prune_backups(
+            paths.backup_dir,
+            paths.final_db.stem,
+            paths.final_db.suffix,
+            publication.keep_backups,
+            tell=publication.tell,
+        )

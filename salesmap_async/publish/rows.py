@@ -1,0 +1,90 @@
+"""One record as one row of its table, and the fingerprint of a table.
+
+`content_sha256` covers the names and declared types of the columns and every row in order, as JSON.
+It is computed while a table is filled, and by `table_sha256` from any file; both agree.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import sqlite3
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import orjson
+
+from salesmap_async import exact_json
+from salesmap_async.publish.records import Record
+from salesmap_async.publish.schema import Layout
+from salesmap_async.publish.sqlite_file import column_types, quoted
+
+_NEWLINE = orjson.OPT_APPEND_NEWLINE
+
+
+class RowMaker:
+    """Turns records into rows of `layout`."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._keys = tuple(column.key for column in layout.columns)
+        self._overflow = layout.overflow
+        # The first value of a row is the id.
+        self._converted = tuple(
+            place for place, column in enumerate(layout.columns, start=1) if column.converted
+        )
+
+    def row(self, record_id: str | None, record: Record) -> list[Any]:
+        """Return the values of one row, in the order of the columns."""
+        row = [record_id, *map(record.get, self._keys)]
+        for place in self._converted:
+            if row[place] is not None:
+                row[place] = stored(row[place])
+        if self._overflow:
+            spilled = {label: record[key] for key, label in self._overflow if key in record}
+            row.append(exact_json.dumps(spilled) if spilled else None)
+        return row
+
+
+def stored(value: Any) -> str | int | float:
+    """Return a JSON value as SQLite stores it without loss."""
+    if isinstance(value, dict | list):
+        return exact_json.dumps(value)
+    if isinstance(value, bool):
+        return int(value)
+    if isinstance(value, int) and not exact_json.fits_int64(value):
+        return str(value)
+    return value  # type: ignore[no-any-return]
+
+
+class Fingerprint:
+    """The SHA-256 of a table, row by row."""
+
+    def __init__(self, typed_names: Iterable[tuple[str, str]]) -> None:
+        layout = [list(each) for each in typed_names]
+        self._hash = hashlib.sha256(orjson.dumps(layout, option=_NEWLINE))
+
+    def add(self, rows: Iterable[Sequence[Any]]) -> None:
+        """Take in the next rows."""
+        lines = [orjson.dumps(row, default=_blob, option=_NEWLINE) for row in rows]
+        self._hash.update(b"".join(lines))
+
+    def hexdigest(self) -> str:
+        """Return the fingerprint of what has been added."""
+        return self._hash.hexdigest()
+
+
+def table_sha256(connection: sqlite3.Connection, table: str) -> str:
+    """Return the `content_sha256` of a table as it lies in a database, in stored order."""
+    typed_names = column_types(connection, table)
+    columns = ", ".join(quoted(name) for name, _ in typed_names)
+    fingerprint = Fingerprint(typed_names)
+    rows = connection.cursor()
+    rows.execute(f"SELECT {columns} FROM {quoted(table)} NOT INDEXED")
+    while batch := rows.fetchmany(200):
+        fingerprint.add(batch)
+    return fingerprint.hexdigest()
+
+
+def _blob(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return ["blob", value.hex()]
+    raise TypeError(f"SQLite does not return a {type(value).__name__}")

@@ -1,0 +1,95 @@
+"""What the workspace answers to a path and its query: the `data` object of a good answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from salesmap_async.api.endpoints import ENDPOINTS, WORKSPACE_PATH, Endpoint, submissions_of
+from salesmap_async.sandbox.pages import UnknownCursorError, filters_of, list_data, page_of
+from salesmap_async.sandbox.table import Table
+from salesmap_async.sandbox.workspace import Workspace
+
+Data = dict[str, Any]
+UnknownCursor = Literal["refuse", "empty"]
+
+_SUBMISSIONS = re.compile(r"/webForm/([^/]+)/submit")
+_BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+
+
+class NoSuchFormError(Exception):
+    """A form that does not exist any more, or belongs to another workspace."""
+
+
+class Reader:
+    """Reads the workspace as it is at the moment of each request.
+
+    `unknown_cursor`: whether a paged list refuses a cursor it does not know, or ends there.
+    """
+
+    def __init__(self, workspace: Workspace, *, unknown_cursor: UnknownCursor) -> None:
+        self._workspace = workspace
+        self._unknown_cursor = unknown_cursor
+        self._detours: dict[str, str | None] = {}
+
+    def data(self, path: str, query: Mapping[str, str]) -> Data:
+        """Return what is asked for.
+
+        Raises NoSuchFormError, BadParameterError, UnknownCursorError.
+        """
+        endpoint = endpoint_at(path)
+        if endpoint is None:
+            return self._me()
+        try:
+            return self._page(endpoint, query)
+        except UnknownCursorError:
+            if self._unknown_cursor == "refuse":
+                raise
+            return {endpoint.list_key: [], "nextCursor": None}
+
+    def detour(self, cursor: str | None) -> str:
+        """Return a new cursor that stands for the same place in the list as `cursor`."""
+        name = f"detour-{len(self._detours)}"
+        self._detours[name] = self._straight(cursor)
+        return name
+
+    def first_cursor(self, path: str, query: Mapping[str, str]) -> str | None:
+        """Return the next cursor of the first page."""
+        data = self.data(path, {key: query[key] for key in query if key != "cursor"})
+        return data.get("nextCursor") or data.get("nextCurosr")
+
+    def _me(self) -> Data:
+        room = {"id": self._workspace.workspace_id, "name": self._workspace.workspace_name}
+        first_user = next(iter(self._workspace.table("user")), {})
+        return {"user": {**first_user, "room": room}}
+
+    def _page(self, endpoint: Endpoint, query: Mapping[str, str]) -> Data:
+        table = self._table(endpoint)
+        cursor = self._straight(query.get("cursor")) if endpoint.paged else None
+        size = endpoint.page_size if endpoint.paged else max(1, len(table))
+        filters = filters_of(endpoint.path, query)
+        page = page_of(table, cursor=cursor, size=size, filters=filters)
+        return list_data(endpoint, page, cursor=cursor)
+
+    def _table(self, endpoint: Endpoint) -> Table:
+        form = _SUBMISSIONS.fullmatch(endpoint.path)
+        if form is None:
+            return self._workspace.lists[endpoint.path]
+        if form[1] not in self._workspace.submissions:
+            raise NoSuchFormError(form[1])
+        return Table(self._workspace.submissions[form[1]])
+
+    def _straight(self, cursor: str | None) -> str | None:
+        return self._detours.get(cursor, cursor) if cursor else None
+
+
+def is_route(path: str) -> bool:
+    """Tell whether the API has something at `path`."""
+    return path == WORKSPACE_PATH or endpoint_at(path) is not None
+
+
+def endpoint_at(path: str) -> Endpoint | None:
+    """Return the list at `path`, None when there is none."""
+    form = _SUBMISSIONS.fullmatch(path)
+    return submissions_of(form[1]) if form is not None else _BY_PATH.get(path)

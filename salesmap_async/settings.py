@@ -1,0 +1,214 @@
+"""What a run is asked to do: one frozen, validated value.
+
+Every option is written down here once, with its default, its help text and whether it may come
+from the environment; the command line is generated from these fields. Seconds end in `_s`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal, get_args
+from urllib.parse import urlsplit
+
+from salesmap_async.errors import UsageError
+from salesmap_async.paths import RunPaths
+
+DEFAULT_BASE_URL = "https://salesmap.kr/api/v2"
+WebformPeople = Literal["deals", "all"]
+
+_RUN_TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
+_LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Secret:
+    """A text that never shows itself: not in a repr, a log line or a traceback (I6)."""
+
+    __slots__ = ("_text",)
+
+    def __init__(self, text: str) -> None:
+        self._text = text
+
+    def reveal(self) -> str:
+        """Return the text; only the HTTP header may ask for it."""
+        return self._text
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+def _option(default: Any, meaning: str, *, env: str | None = None) -> Any:
+    """A field that is a command-line option; `env` names the variable that may give it."""
+    return field(default=default, metadata={"help": meaning, "env": env})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """One run's options. Raises UsageError, naming the option, for a value that cannot work."""
+
+    token: Secret | None = None
+
+    db_path: Path = _option(
+        Path("salesmap_latest.db"), "The final DB that readers query.", env="SALESMAP_DB_PATH"
+    )
+    base_url: str = _option(
+        DEFAULT_BASE_URL, "API root: https, or http to loopback only.", env="SALESMAP_API_BASE"
+    )
+    backup_dir: Path = _option(
+        Path("backups"), "Where the replaced DB is kept.", env="SALESMAP_BACKUP_DIR"
+    )
+    keep_backups: int = _option(30, "How many backups to keep.", env="SALESMAP_KEEP_BACKUPS")
+    no_backup: bool = _option(False, "Replace the final DB without a backup.")
+    log_dir: Path = _option(Path("logs"), "Logs, run history, manifests.", env="SALESMAP_LOG_DIR")
+    checkpoint_dir: Path = _option(
+        Path("logs/checkpoints"), "Unpublished data of runs.", env="SALESMAP_CHECKPOINT_DIR"
+    )
+    checkpoint_interval: int = _option(
+        50, "Records between two commits.", env="SALESMAP_CHECKPOINT_INTERVAL"
+    )
+    run_tag: str | None = _option(None, "Name of this run; default: UTC YYYYMMDD_HHMMSS.")
+    resume: bool = _option(False, "Go on with the newest unfinished run of this DB.")
+    resume_run_tag: str | None = _option(None, "Go on with that run.")
+    webform_only: bool = _option(False, "Renew only webform_history of the existing final DB.")
+    webform_people: WebformPeople = _option(
+        "deals", "Whose submissions are kept: people on deals, or all known people."
+    )
+    concurrency: int = _option(16, "Requests in flight at most.", env="SALESMAP_CONCURRENCY")
+    min_interval_s: float = _option(
+        0.12, "Seconds between request starts; 0: no limiter.", env="SALESMAP_MIN_INTERVAL"
+    )
+    max_retries: int = _option(
+        3, "Retries after the first try of a page.", env="SALESMAP_MAX_RETRIES"
+    )
+    backoff_s: float = _option(
+        10.0, "Seconds to wait before a retry, times the attempt.", env="SALESMAP_BACKOFF"
+    )
+    max_backoff_s: float = _option(
+        60.0, "Longest such wait, in seconds.", env="SALESMAP_MAX_BACKOFF"
+    )
+    max_429_wait_s: float = _option(
+        600.0,
+        "Seconds of refusal (429) in a row before the run ends, resumable.",
+        env="SALESMAP_MAX_429_WAIT",
+    )
+    request_timeout_s: float = _option(
+        60.0,
+        "Seconds without progress on one request; ten times that for a whole answer.",
+        env="SALESMAP_REQUEST_TIMEOUT",
+    )
+    only: tuple[str, ...] = _option((), "Read only these tables.")
+    skip: tuple[str, ...] = _option((), "Do not read these tables.")
+    include: tuple[str, ...] = _option((), "Read these optional tables too, or `all`.")
+    allow_shrink: bool = _option(False, "Let the gate pass shrunken tables.")
+
+    def __post_init__(self) -> None:
+        for name in ("db_path", "backup_dir", "log_dir", "checkpoint_dir"):
+            # Resolved once, so that a resume from another directory means the same files.
+            object.__setattr__(self, name, _resolved(name, getattr(self, name)))
+        object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
+        _check_base_url(self.base_url)
+        _check_directories(self)
+        for name, lowest, highest in (
+            ("keep_backups", 0, None),
+            ("checkpoint_interval", 1, None),
+            ("concurrency", 1, 1000),
+            ("max_retries", 0, None),
+            ("min_interval_s", 0, None),
+            ("backoff_s", 0, None),
+            ("max_backoff_s", 0, None),
+            ("max_429_wait_s", 0, None),
+        ):
+            _check_number(name, getattr(self, name), lowest, highest)
+        _check_number("request_timeout_s", self.request_timeout_s, 0, None)
+        if self.request_timeout_s == 0:
+            raise UsageError("--request-timeout must be more than 0")
+        if self.webform_people not in get_args(WebformPeople):
+            raise UsageError(f"--webform-people is 'deals' or 'all', not {self.webform_people!r}")
+        for name in ("run_tag", "resume_run_tag"):
+            _check_run_tag(name, getattr(self, name))
+        _check_combinations(self)
+
+    @property
+    def resuming(self) -> bool:
+        """Whether an earlier run is to be continued (`--resume-run-tag` implies `--resume`)."""
+        return self.resume or self.resume_run_tag is not None
+
+    def paths(self, run_tag: str) -> RunPaths:
+        """Return where the files of run `run_tag` lie."""
+        return RunPaths(
+            run_tag=run_tag,
+            final_db=self.db_path,
+            log_dir=self.log_dir,
+            backup_dir=self.backup_dir,
+            checkpoint_dir=self.checkpoint_dir,
+        )
+
+
+def option_flag(field_name: str) -> str:
+    """Return the command-line flag of a Settings field: `min_interval_s` -> `--min-interval`."""
+    return "--" + field_name.removesuffix("_s").replace("_", "-")
+
+
+def option_fields() -> dict[str, Any]:
+    """Return the fields of Settings that are command-line options, by name."""
+    return {each.name: each for each in fields(Settings) if "help" in each.metadata}
+
+
+def _resolved(name: str, path: Path) -> Path:
+    try:
+        return Path(path).expanduser().resolve()
+    except (OSError, RuntimeError, ValueError) as error:
+        raise UsageError(f"{option_flag(name)}: {path} cannot be resolved: {error}") from None
+
+
+def _check_base_url(url: str) -> None:
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port
+    except ValueError as error:
+        raise UsageError(f"--base-url {url!r} is not a URL: {error}") from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("--base-url must not hold credentials; the token has its own variable")
+    if not host or parts.query or parts.fragment:
+        raise UsageError(f"--base-url {url!r} is not an API root like {DEFAULT_BASE_URL}")
+    if parts.scheme == "http" and host not in _LOOPBACK_HOSTS:
+        raise UsageError(f"--base-url {url!r}: http would send the token readable; use https")
+    if parts.scheme not in ("http", "https"):
+        raise UsageError(f"--base-url {url!r} must start with https://")
+
+
+def _check_directories(settings: Settings) -> None:
+    if settings.db_path.is_dir():
+        raise UsageError(f"--db-path {settings.db_path} is a directory; name a file")
+    for name in ("backup_dir", "log_dir", "checkpoint_dir"):
+        path: Path = getattr(settings, name)
+        if path.exists() and not path.is_dir():
+            raise UsageError(f"{option_flag(name)} {path} is a file; name a directory")
+
+
+def _check_number(name: str, value: float, lowest: float, highest: float | None) -> None:
+    flag = option_flag(name)
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise UsageError(f"{flag} must be a number, not {value!r}")
+    if value < lowest:
+        raise UsageError(f"{flag} must be {lowest} or more, not {value}")
+    if highest is not None and value > highest:
+        raise UsageError(f"{flag} must be {highest} or less, not {value}")
+
+
+def _check_run_tag(name: str, tag: str | None) -> None:
+    if tag is None:
+        return
+    if not _RUN_TAG.fullmatch(tag) or set(tag) == {"."} or tag in (".", ".."):
+        raise UsageError(
+            f"{option_flag(name)} {tag!r}: use 1 to 64 of the characters A-Z a-z 0-9 . _ -"
+        )
+
+
+def _check_combinations(settings: Settings) -> None:
+    if settings.resuming and settings.run_tag is not None:
+        raise UsageError("--run-tag names a new run; to continue one use --resume-run-tag alone")
+    if settings.webform_only and (settings.only or settings.skip or settings.include):
+        raise UsageError("--webform-only reads web forms alone; leave out --only/--skip/--include")

@@ -1,0 +1,46 @@
+"""A one-way request to stop: once made it stays made, and every wait ends at once."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+
+from salesmap_async.errors import StoppedError
+
+
+class Stop:
+    """Shared by everything that waits. `request` must be called in the event loop's thread."""
+
+    def __init__(self) -> None:
+        self._event = asyncio.Event()
+        self._signal_number = int(signal.SIGINT)
+
+    @property
+    def requested(self) -> bool:
+        """Whether somebody asked the run to stop."""
+        return self._event.is_set()
+
+    def request(self, signal_number: int = int(signal.SIGINT)) -> None:
+        """Ask the run to stop. Only the first signal's number is kept."""
+        if not self.requested:
+            self._signal_number = signal_number
+            self._event.set()
+
+    def check(self) -> None:
+        """Raise StoppedError if a stop was requested. May be called from any thread."""
+        if self.requested:
+            name = signal.Signals(self._signal_number).name
+            raise StoppedError(f"stopped by {name}", signal_number=self._signal_number)
+
+    async def wait(self) -> None:
+        """Wait until a stop is requested."""
+        await self._event.wait()
+
+    async def sleep(self, seconds: float) -> None:
+        """Sleep, or raise StoppedError as soon as a stop is requested."""
+        try:
+            async with asyncio.timeout(seconds):
+                await self._event.wait()
+        except TimeoutError:
+            return
+        self.check()

@@ -1,0 +1,46 @@
+"""`checkpoint.json`: the readable mirror of the work DB, for people.
+
+It decides nothing: a resume reads the work DB. It is rewritten at every commit, so a failure to
+write it is reported and survived.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+RENAME_ATTEMPTS = 3
+RENAME_DELAY_S = 0.2
+
+
+def write_mirror(
+    path: Path, content: dict[str, Any], *, sleep: Callable[[float], None] = time.sleep
+) -> None:
+    """Write `content` to `path`: temporary file, rename; a refused rename becomes a copy.
+
+    Raises OSError when not even the copy works.
+    """
+    temporary = path.with_name(path.name + ".tmp")
+    temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
+    for attempt in range(1, RENAME_ATTEMPTS + 1):
+        try:
+            os.replace(temporary, path)
+            return
+        except PermissionError:  # Windows: a virus scanner or an editor holds the old file
+            if attempt < RENAME_ATTEMPTS:
+                sleep(RENAME_DELAY_S)
+    shutil.copyfile(temporary, path)
+
+
+def read_mirror(path: Path) -> dict[str, Any] | None:
+    """Return the mirror's content, or None where it is missing or damaged."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -1,0 +1,165 @@
+"""The layout of the work DB, and how it is read once nobody writes it.
+
+The work DB *is* the checkpoint: records as they came, and how far each chain has got.
+
+- `run(key, value)`: what the run is about; values are JSON text.
+- `chain`: one row for each list that is read by its cursors. Its rows and its progress change in
+  the same transaction (I2), by `store/writer.py` alone.
+- `record`: one row for each record as it came: JSON text, never altered. `id` is the record's id
+  as text, or NULL; `page` and `position` count from 0 in the chain.
+- `known_person`, `allowed_person`, `form`: what the web-form step works on, see
+  `collect/webforms.py`. A submission of a person outside `allowed_person` is not published.
+
+Two rows of one id in one table are two versions: the one later in chain order
+(chain name, page, position) counts.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from salesmap_async import exact_json
+from salesmap_async.errors import StoreError
+
+ChainState = Literal["reading", "done", "skipped", "failed"]
+
+SCHEMA = """
+CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
+CREATE TABLE chain (
+    name TEXT PRIMARY KEY,
+    "table" TEXT NOT NULL,
+    path TEXT NOT NULL,
+    added TEXT NOT NULL,
+    state TEXT NOT NULL DEFAULT 'reading',
+    pages INTEGER NOT NULL DEFAULT 0,
+    rows INTEGER NOT NULL DEFAULT 0,
+    progress TEXT NOT NULL DEFAULT '{}',
+    error TEXT NOT NULL DEFAULT '',
+    started_at TEXT,
+    ended_at TEXT
+);
+CREATE TABLE record (
+    "table" TEXT NOT NULL,
+    chain TEXT NOT NULL,
+    page INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    id TEXT,
+    body TEXT NOT NULL
+);
+CREATE INDEX record_page ON record(chain, page);
+CREATE TABLE known_person (id TEXT PRIMARY KEY, forms TEXT);
+CREATE TABLE allowed_person (id TEXT PRIMARY KEY);
+CREATE TABLE form (id TEXT PRIMARY KEY, name TEXT);
+"""
+
+RunKind = Literal["full", "webform-only"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunIdentity:
+    """What a run remembers of itself, so that a resume reads the same things from the same place.
+
+    `workspace_id` is None where the API did not tell it. `tables` are the tables to read.
+    """
+
+    run_tag: str
+    kind: RunKind
+    db_path: str
+    base_url: str
+    workspace_id: str | None
+    workspace_name: str | None
+    tables: tuple[str, ...]
+    webform_people: str
+    started_at: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewChain:
+    """A chain before its first page. `added` are keys and values that belong to each record."""
+
+    name: str
+    table: str
+    path: str
+    added: dict[str, str]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainRow(NewChain):
+    """One row of `chain`: a chain and how far it has got."""
+
+    state: ChainState
+    pages: int
+    rows: int
+    progress: dict[str, Any]
+    error: str
+    started_at: str | None
+    ended_at: str | None
+
+
+CHAIN_COLUMNS = (
+    'name, "table", path, added, state, pages, rows, progress, error, started_at, ended_at'
+)
+
+
+def chain_from_row(row: tuple[Any, ...]) -> ChainRow:
+    """Build a ChainRow from a row selected as CHAIN_COLUMNS."""
+    name, table, path, added, state, pages, rows, progress, error, started_at, ended_at = row
+    return ChainRow(
+        name=name,
+        table=table,
+        path=path,
+        added=exact_json.loads(added.encode()),
+        state=state,
+        pages=pages,
+        rows=rows,
+        progress=exact_json.loads(progress.encode()),
+        error=error,
+        started_at=started_at,
+        ended_at=ended_at,
+    )
+
+
+def read_run_values(connection: sqlite3.Connection) -> dict[str, Any]:
+    """Return what the `run` table holds."""
+    rows = connection.execute("SELECT key, value FROM run")
+    return {key: exact_json.loads(text.encode()) for key, text in rows}
+
+
+def read_identity(connection: sqlite3.Connection) -> RunIdentity:
+    """Return what the run remembers of itself. Raises StoreError where something is missing."""
+    values = read_run_values(connection)
+    try:
+        known: dict[str, Any] = {name: values[name] for name in RunIdentity.__slots__}
+        return RunIdentity(**(known | {"tables": tuple(known["tables"])}))
+    except KeyError as error:
+        raise StoreError(f"the work DB does not say its {error}") from None
+
+
+@contextmanager
+def open_work_db(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open an existing work DB for reading and indexing; close it at the end.
+
+    Raises StoreError when it is missing or SQLite refuses it, at any moment of the block.
+    """
+    if not path.is_file():
+        raise StoreError(f"the work DB {path} is missing")
+    connection: sqlite3.Connection | None = None
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        yield connection
+    except sqlite3.Error as error:
+        raise StoreError(f"the work DB {path} cannot be used: {error}") from error
+    finally:
+        if connection is not None:
+            connection.close()
+
+
+def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
+    """Return all chains in chain order."""
+    rows = connection.execute(f"SELECT {CHAIN_COLUMNS} FROM chain ORDER BY name")
+    return [chain_from_row(row) for row in rows]

@@ -1,0 +1,404 @@
+"""The writer: one task that owns the only connection to the work DB.
+
+I2: a page's records and its chain's progress are committed in one transaction, and a page is never
+split. It commits at the first page end with at least `checkpoint_interval` records pending, and
+whenever a chain ends. The task is never cancelled from outside; it ends by a sentinel. Any SQLite
+error is final: the transaction is rolled back, nothing more is written, and everybody who asks
+gets a StoreError, so that the run ends and can be resumed from the last commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+import aiosqlite
+
+from salesmap_async import exact_json
+from salesmap_async.errors import StoreError
+from salesmap_async.events import CheckpointCommitted, Listener, Warned
+from salesmap_async.store.checkpoint import write_mirror
+from salesmap_async.store.work_db import (
+    CHAIN_COLUMNS,
+    SCHEMA,
+    ChainRow,
+    ChainState,
+    NewChain,
+    RunIdentity,
+    chain_from_row,
+)
+
+QUEUE_PAGES = 8
+"""Pages waiting for the disk; when it is full, fetching waits (I7)."""
+
+_Result = TypeVar("_Result")
+Job = Callable[[aiosqlite.Connection], Awaitable[_Result]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredRecord:
+    """One record as it came: its id as text (None: it has none) and its JSON text."""
+
+    id: str | None
+    body: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageWrite:
+    """One answered page and the progress of its chain after it; they are stored together.
+
+    `page` numbers the pages of the chain from 0, `pages` counts them afterwards. `known_pages`,
+    where given, is the range of stored pages (first, last) that this page was read again from:
+    records that stand there byte for byte are not stored again. `restart` first drops everything
+    stored of the chain.
+    """
+
+    chain: str
+    table: str
+    page: int
+    pages: int
+    records: Sequence[StoredRecord]
+    state: ChainState
+    progress: dict[str, Any]
+    error: str
+    at: str
+    known_pages: tuple[int, int] | None = None
+    restart: bool = False
+
+
+class Writer:
+    """Stores pages in the order they are given. Use it as an async context manager.
+
+    `identity` makes a new work DB; without it the existing one is opened.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        checkpoint_interval: int,
+        tell: Listener,
+        identity: RunIdentity | None = None,
+    ) -> None:
+        self._path = path
+        self._checkpoint_interval = checkpoint_interval
+        self._tell = tell
+        self._new_identity = identity
+        self._queue: asyncio.Queue[PageWrite | tuple[Job[Any], asyncio.Future[Any]] | None]
+        self._queue = asyncio.Queue(QUEUE_PAGES)
+        self._connection: aiosqlite.Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._error: StoreError | None = None
+        self._run: dict[str, Any] = {}
+        self._pending_records = 0
+        self._committed_records = 0
+        self._mirror_failed = False
+
+    async def __aenter__(self) -> Self:
+        try:
+            self._connection = await aiosqlite.connect(self._path, isolation_level=None, uri=True)
+            await self._prepare(self._connection)
+        except sqlite3.Error as error:
+            await self._close()
+            raise self._broken(error) from error
+        except BaseException:
+            await self._close()
+            raise
+        self._task = asyncio.create_task(self._consume(self._connection), name="writer")
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        # Shielded: a second Ctrl-C must not leave the connection open, it would hang the exit.
+        closing = asyncio.ensure_future(self._finish())
+        try:
+            await asyncio.shield(closing)
+        except asyncio.CancelledError:
+            await closing
+            raise
+        if exc is None and self._error is not None:
+            raise self._error
+
+    @property
+    def broken(self) -> bool:
+        """Whether the work DB has refused something; nothing more can be stored then."""
+        return self._error is not None
+
+    @property
+    def run_values(self) -> dict[str, Any]:
+        """What the `run` table holds."""
+        return dict(self._run)
+
+    async def write(self, page: PageWrite) -> None:
+        """Queue one page; waits while the disk is behind. Raises StoreError once writing failed."""
+        self._raise_if_broken()
+        await self._queue.put(page)
+        self._raise_if_broken()
+
+    async def run(self, job: Job[_Result]) -> _Result:
+        """Run `job` on the connection after everything queued so far, in its own transaction."""
+        self._raise_if_broken()
+        done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
+        await self._queue.put((job, done))
+        return await done
+
+    async def add_chains(self, chains: Sequence[NewChain]) -> list[ChainRow]:
+        """Add the chains that the work DB does not know yet; return all those named, as stored."""
+        names = [chain.name for chain in chains]
+
+        async def add(connection: aiosqlite.Connection) -> list[ChainRow]:
+            await connection.executemany(
+                'INSERT OR IGNORE INTO chain (name, "table", path, added) VALUES (?, ?, ?, ?)',
+                [(c.name, c.table, c.path, exact_json.dumps(c.added)) for c in chains],
+            )
+            rows = await connection.execute_fetchall(f"SELECT {CHAIN_COLUMNS} FROM chain")
+            stored = {row.name: row for row in map(chain_from_row, map(tuple, rows))}
+            return [stored[name] for name in names]
+
+        return await self.run(add)
+
+    async def remember(self, **values: Any) -> None:
+        """Store run-wide values in the `run` table."""
+
+        async def put(connection: aiosqlite.Connection) -> None:
+            await connection.executemany(
+                "INSERT OR REPLACE INTO run VALUES (?, ?)",
+                [(key, exact_json.dumps(value)) for key, value in values.items()],
+            )
+
+        await self.run(put)
+        self._run |= values
+
+    # -- the task -------------------------------------------------------------------------------
+
+    async def _consume(self, connection: aiosqlite.Connection) -> None:
+        """Take from the queue until the sentinel; after an error only empty it."""
+        while (item := await self._queue.get()) is not None:
+            try:
+                if isinstance(item, PageWrite):
+                    self._raise_if_broken()
+                    await self._store(connection, item)
+                else:
+                    await self._do(connection, *item)
+            except StoreError:
+                continue
+            except Exception as error:
+                # Whatever it is, the task must go on taking, or those who wait would hang.
+                self._error = self._broken(error)
+                await _roll_back(connection)
+
+    async def _store(self, connection: aiosqlite.Connection, page: PageWrite) -> None:
+        if not connection.in_transaction:
+            await connection.execute_fetchall("BEGIN IMMEDIATE")
+        if page.restart:
+            await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (page.chain,))
+        records = page.records
+        if page.known_pages is not None:
+            records = await _unknown(connection, page)
+        if records:
+            await connection.executemany(
+                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (page.table, page.chain, page.page, position, record.id, record.body)
+                    for position, record in enumerate(records)
+                ],
+            )
+        ended = page.state != "reading"
+        await connection.execute_fetchall(
+            "UPDATE chain SET state = ?, pages = ?, rows = ? + CASE WHEN ? THEN 0 ELSE rows END,"
+            " progress = ?, error = ?, started_at = coalesce(started_at, ?), ended_at = ?"
+            " WHERE name = ?",
+            (
+                page.state,
+                page.pages,
+                len(records),
+                page.restart,
+                exact_json.dumps(page.progress),
+                page.error,
+                page.at,
+                page.at if ended else None,
+                page.chain,
+            ),
+        )
+        self._pending_records += len(records)
+        if ended or self._pending_records >= self._checkpoint_interval:
+            await self._commit(connection)
+
+    async def _do(
+        self, connection: aiosqlite.Connection, job: Job[Any], done: asyncio.Future[Any]
+    ) -> None:
+        if self._error is not None:
+            _settle(done, error=self._error)
+            return
+        try:
+            if connection.in_transaction:
+                await self._commit(connection)
+            await connection.execute_fetchall("BEGIN IMMEDIATE")
+            result = await job(connection)
+            await self._commit(connection)
+        except Exception as error:
+            _settle(done, error=self._broken(error))
+            raise
+        _settle(done, result=result)
+
+    async def _commit(self, connection: aiosqlite.Connection) -> None:
+        await connection.commit()
+        self._committed_records += self._pending_records
+        self._pending_records = 0
+        await self._mirror(connection)
+        self._tell(CheckpointCommitted(self._committed_records))
+
+    async def _mirror(self, connection: aiosqlite.Connection) -> None:
+        content = self._run | {"tables": await _table_states(connection)}
+        try:
+            await asyncio.to_thread(write_mirror, self._path.with_name("checkpoint.json"), content)
+        except OSError as error:
+            if not self._mirror_failed:
+                self._tell(Warned(f"checkpoint.json cannot be written ({error}); the data is safe"))
+            self._mirror_failed = True
+
+    # -- opening and closing --------------------------------------------------------------------
+
+    async def _prepare(self, connection: aiosqlite.Connection) -> None:
+        # WAL with NORMAL keeps every commit over a kill; a power cut may take the last ones, rows
+        # and cursor together. PRAGMAs go through execute_fetchall: a statement left open would
+        # keep a read transaction.
+        connection.text_factory = _lenient_text
+        await connection.execute_fetchall("PRAGMA journal_mode = WAL")
+        await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
+        if self._new_identity is not None:
+            await connection.execute_fetchall("BEGIN IMMEDIATE")
+            for statement in SCHEMA.split(";"):
+                if statement.strip():
+                    await connection.execute_fetchall(statement)
+            await connection.executemany(
+                "INSERT INTO run VALUES (?, ?)",
+                [
+                    (name, exact_json.dumps(getattr(self._new_identity, name)))
+                    for name in RunIdentity.__slots__
+                ],
+            )
+            await connection.commit()
+        rows = await connection.execute_fetchall("SELECT key, value FROM run")
+        self._run = {key: exact_json.loads(value.encode()) for key, value in map(tuple, rows)}
+        await self._mirror(connection)
+
+    async def _finish(self) -> None:
+        if self._task is not None:
+            await self._queue.put(None)
+            await self._task
+            self._task = None
+        try:
+            await self._settle_wal()
+        except sqlite3.Error as error:
+            self._error = self._error or self._broken(error)
+        await self._close()
+
+    async def _settle_wal(self) -> None:
+        """Commit what is pending and bring the log into the file.
+
+        An error while SQLite checkpoints by itself is not reported; this explicit one is.
+        """
+        connection = self._connection
+        if connection is None or self._error is not None:
+            return
+        if connection.in_transaction:
+            await self._commit(connection)
+        rows = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
+        if next(iter(rows))[0] != 0:
+            raise sqlite3.OperationalError("somebody else has the work DB open")
+
+    async def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            await connection.close()
+
+    def _broken(self, error: Exception) -> StoreError:
+        return StoreError(
+            f"the work DB {self._path} cannot be written: {error}",
+            cure="look at free disk space and at the folder's permissions",
+        )
+
+    def _raise_if_broken(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+
+async def _unknown(connection: aiosqlite.Connection, page: PageWrite) -> list[StoredRecord]:
+    """Return the page's records that do not stand byte for byte in `known_pages`."""
+    rows = await connection.execute_fetchall(
+        "SELECT body FROM record WHERE chain = ? AND page BETWEEN ? AND ?",
+        (page.chain, *(page.known_pages or (0, -1))),
+    )
+    known = Counter(row[0] for row in rows)
+    unknown = []
+    for record in page.records:
+        if known[record.body] > 0:
+            known[record.body] -= 1
+        else:
+            unknown.append(record)
+    return unknown
+
+
+async def _table_states(connection: aiosqlite.Connection) -> dict[str, dict[str, Any]]:
+    """Sum up the chains of each table for the mirror; `cursor` where a table has one chain."""
+    rows = await connection.execute_fetchall(
+        'SELECT "table", sum(pages), sum(rows), group_concat(DISTINCT state),'
+        " group_concat(nullif(error, ''), '; '), min(started_at), max(ended_at),"
+        " CASE WHEN count(*) = 1 THEN json_extract(progress, '$.cursor') END"
+        ' FROM chain GROUP BY "table"'
+    )
+    return {
+        table: {
+            "state": states if states in ("done", "failed") else _open_or_done(states),
+            "pages": pages,
+            "rows": records,
+            "cursor": cursor,
+            "errors": errors or "",
+            "started_at": started_at,
+            "ended_at": None if "reading" in states else ended_at,
+        }
+        for table, pages, records, states, errors, started_at, ended_at, cursor in map(tuple, rows)
+    }
+
+
+def _open_or_done(states: str) -> str:
+    for state in ("reading", "failed"):
+        if state in states:
+            return state
+    return "done"
+
+
+def _lenient_text(data: bytes) -> str:
+    """Read text that SQL functions cut out of JSON with a lone surrogate in it."""
+    return data.decode("utf-8", "replace")
+
+
+async def _roll_back(connection: aiosqlite.Connection) -> None:
+    try:
+        await connection.rollback()
+    except sqlite3.Error:
+        # SQLITE_FULL and SQLITE_IOERR have rolled back by themselves; the run ends either way.
+        return
+
+
+def _settle(
+    done: asyncio.Future[Any], *, result: Any = None, error: StoreError | None = None
+) -> None:
+    """Answer whoever asked, unless he was cancelled meanwhile."""
+    if done.done():
+        return
+    if error is not None:
+        done.set_exception(error)
+    else:
+        done.set_result(result)

@@ -1,0 +1,92 @@
+"""Write a work DB by plain SQL, as `store/work_db.py` describes it."""
+
+from __future__ import annotations
+
+import json
+import random
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from salesmap_async import exact_json
+from salesmap_async.store.work_db import SCHEMA
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChainSpec:
+    """One finished list. `name` defaults to the table."""
+
+    table: str
+    records: Sequence[Mapping[str, Any]]
+    name: str = ""
+    added: Mapping[str, str] = field(default_factory=dict)
+    page_size: int = 50
+    state: str = "done"
+    id_key: str = "id"
+
+    @property
+    def chain(self) -> str:
+        return self.name or self.table
+
+
+def make_work_db(
+    path: Path,
+    chains: Iterable[ChainSpec],
+    *,
+    allowed: Iterable[str] = (),
+    forms: Mapping[str, str] | None = None,
+    shuffle_seed: int | None = None,
+) -> Path:
+    """Write a work DB; with `shuffle_seed` its records are inserted in a random order."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    rows: list[tuple[Any, ...]] = []
+    with closing(sqlite3.connect(path)) as connection:
+        connection.executescript(SCHEMA)
+        for chain in chains:
+            pages = -(-len(chain.records) // chain.page_size)
+            connection.execute(
+                'INSERT INTO chain (name, "table", path, added, state, pages, rows)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                (
+                    chain.chain,
+                    chain.table,
+                    "/" + chain.chain,
+                    json.dumps(dict(chain.added), ensure_ascii=False),
+                    chain.state,
+                    pages,
+                    len(chain.records),
+                ),
+            )
+            rows += _rows(chain)
+        if shuffle_seed is not None:
+            random.Random(shuffle_seed).shuffle(rows)
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany(
+            "INSERT INTO allowed_person VALUES (?)", [(person,) for person in allowed]
+        )
+        connection.executemany("INSERT INTO form VALUES (?, ?)", (forms or {}).items())
+        connection.commit()
+    return path
+
+
+def _rows(chain: ChainSpec) -> Iterable[tuple[Any, ...]]:
+    for number, record in enumerate(chain.records):
+        page, position = divmod(number, chain.page_size)
+        record_id = _id_text(record.get(chain.id_key))
+        yield (
+            chain.table,
+            chain.chain,
+            page,
+            position,
+            record_id,
+            exact_json.dumps(dict(record)),
+        )
+
+
+def _id_text(value: Any) -> str | None:
+    if value is None or not str(value).strip():
+        return None
+    return str(value)
