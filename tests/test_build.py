@@ -433,10 +433,12 @@ def test_an_older_tools_db_is_carried_over(tmp_path: Path) -> None:
             """
             CREATE TABLE people ("id" TEXT, "이름", raw BLOB);
             INSERT INTO people VALUES ('1', '홍길동', x'00ff'), ('1', NULL, NULL);
+            CREATE TABLE "Memo" (text); INSERT INTO "Memo" VALUES (CAST(x'ff41' AS TEXT));
             CREATE TABLE extra (id TEXT PRIMARY KEY) WITHOUT ROWID;
             CREATE TABLE stranger (id);
             CREATE TABLE manifest ("table" TEXT, endpoint TEXT, row_count INTEGER, errors TEXT);
             INSERT INTO manifest VALUES ('people', '/people', 99, 'e'), ('extra', '/extra', 0, '');
+            INSERT INTO manifest VALUES ('Memo', '/memo', 1, NULL);
             CREATE TABLE run_info (run_tag TEXT, note TEXT);
             INSERT INTO run_info VALUES ('ancient', '');
             """
@@ -446,6 +448,7 @@ def test_an_older_tools_db_is_carried_over(tmp_path: Path) -> None:
     assert (manifest["people"].row_count, manifest["people"].run_tag) == (2, "ancient")
     assert manifest["people"].errors == "e"
     assert "extra" in manifest
+    assert manifest["Memo"].row_count == 1
     assert "stranger" not in manifest
 
 

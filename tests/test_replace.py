@@ -323,6 +323,40 @@ def test_viewers_under_a_refused_rename(
     assert not building.exists()
 
 
+POLLER = """
+import sqlite3, sys
+from contextlib import closing
+seen = set()
+while ("new", 3000) not in seen:
+    with closing(sqlite3.connect(sys.argv[1], timeout=30)) as connection:
+        rows = connection.execute("SELECT tag, count(*) FROM deal GROUP BY tag").fetchall()
+    seen.add(rows[0] if len(rows) == 1 else tuple(rows))
+    if len(seen) == 1:
+        print("ready", flush=True)
+print(sorted(seen), flush=True)
+"""
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("refused", [False, True])
+def test_a_polling_reader_never_sees_a_mixture(
+    final: Path, monkeypatch: pytest.MonkeyPatch, mode: str, refused: bool
+) -> None:
+    """Before the swap all old, after it all new, by whatever way it came."""
+    snapshot(final, "old", OLD_ROWS, journal_mode=mode)
+    building = new_snapshot(final)
+    if refused:
+        script_replace(monkeypatch, lambda *_: refuse(errno.EACCES))
+    with subprocess.Popen(
+        [sys.executable, "-c", POLLER, str(final)], stdout=subprocess.PIPE, text=True
+    ) as poller:
+        assert poller.stdout is not None
+        assert poller.stdout.readline() == "ready\n"
+        install_new(final, building, deadline_s=30.0)
+        lines = [line for line in poller.stdout if line != "ready\n"]
+    assert lines == [f"{sorted([OLD, NEW])}\n"]
+
+
 # --- install: refusals and crashes ---------------------------------------------------------------
 
 
@@ -348,6 +382,35 @@ def test_a_refused_rename_to_the_sibling_becomes_a_copy(
     assert caught.value.kept_at == sibling_of(final)
     assert content(sibling_of(final)) == NEW
     assert content(final) == OLD
+
+
+def test_a_live_file_that_cannot_take_the_pages_becomes_a_sibling(
+    final: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A WAL file of another page size refuses the backup API; nothing is changed."""
+    with closing(sqlite3.connect(final)) as connection:
+        connection.execute("PRAGMA page_size = 8192").fetchall()
+        connection.execute("VACUUM").fetchall()
+    snapshot(final, "old", OLD_ROWS, journal_mode="WAL")
+    with viewer(final, "idle"), pytest.raises(KeptAsideError):
+        install_new(final, new_snapshot(final))
+    assert content(final) == OLD
+    assert content(sibling_of(final)) == NEW
+
+
+def test_a_sibling_that_is_in_use_is_left_alone(final: Path) -> None:
+    """An earlier try of this run left it and somebody opened it: the built file is named."""
+    snapshot(final, "old", OLD_ROWS)
+    sibling = snapshot(sibling_of(final), "new", 7, journal_mode="WAL")
+    building = new_snapshot(final)
+    with (
+        viewer(final, "writer"),
+        viewer(sibling, "idle"),
+        pytest.raises(KeptAsideError) as caught,
+    ):
+        install_new(final, building)
+    assert caught.value.kept_at == building
+    assert content(sibling) == ("new", 7)
 
 
 def test_when_nothing_can_be_renamed_the_built_file_is_named(

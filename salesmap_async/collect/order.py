@@ -4,10 +4,13 @@ Where the last snapshot tells a list's size, that is a subtraction. On a first r
 sizes; then a list counts as big as its usual share (the catalogue's `prior`) says beside the list
 that is furthest ahead of its own. So every list advances by its share and none is left for the
 end, where it would run alone at the speed of one answer after the other.
+
+Lists without pages go first: they are one request each, and the web forms wait for one of them.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
@@ -16,13 +19,16 @@ from salesmap_async.collect.chains import Chain
 _AHEAD = 1.05
 """The list that is furthest ahead is taken to go on for a little more than it has come."""
 
+_SMALLEST_SCALE = 0.05
+"""Before anything is known, a workspace counts as having a few pages of each big list."""
+
 
 class Order:
     """`expected_rows` are the last snapshot's rows per table; it may be empty."""
 
     def __init__(self, expected_rows: Mapping[str, int]) -> None:
         self._expected_rows = expected_rows
-        self._scale = 0.0
+        self._scale = _SMALLEST_SCALE
 
     def neediest(self, ready: Iterable[Chain]) -> Chain:
         """Return the chain to serve next; ties go to the bigger usual share, then by name."""
@@ -35,6 +41,8 @@ class Order:
 
     def pages_left(self, chain: Chain) -> float:
         """Return how many pages `chain` is expected to have left; at least a little."""
+        if not chain.endpoint.paged:
+            return math.inf
         expected = self._expected_pages(chain)
         if expected is None:
             expected = chain.endpoint.prior * self._scale
@@ -42,7 +50,7 @@ class Order:
 
     def _expected_pages(self, chain: Chain) -> float | None:
         endpoint = chain.endpoint
-        if not endpoint.paged or endpoint.table == SUBMISSION_TABLE:
+        if endpoint.table == SUBMISSION_TABLE or not endpoint.paged:
             return 1.0
         rows = self._expected_rows.get(endpoint.table)
         return None if rows is None else rows / endpoint.page_size

@@ -37,7 +37,7 @@ def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.
     temporary = dest.with_name(f".{dest.name}.part")
     try:
         roll_back_leftovers(source)
-        with opened(source, "ro") as database:
+        with opened(source, "ro", timeout_s=min(5.0, deadline_s)) as database:
             if _holds_run(database, _tag_of(dest, source)):
                 tell(Note(f"backup: {source.name} already holds this run, nothing to keep"))
                 return
@@ -65,6 +65,8 @@ def prune_backups(backup_dir: Path, stem: str, suffix: str, keep: int, *, tell: 
             for each in backup_dir.iterdir()
             if backup_name.fullmatch(each.name) and each.is_file()
         ]
+    except FileNotFoundError:
+        return
     except OSError as error:
         tell(Warned(f"backups in {backup_dir} could not be listed: {error}"))
         return

@@ -39,7 +39,7 @@ from salesmap_async.publish.manifest import (
 from salesmap_async.publish.records import FormTally, TableSource, Tally, index_work_db, kinds_of
 from salesmap_async.publish.replace import fsync_file
 from salesmap_async.publish.rows import Fingerprint, RowMaker
-from salesmap_async.publish.schema import Layout, lay_out
+from salesmap_async.publish.schema import Layout, fold, lay_out
 from salesmap_async.publish.sqlite_file import cure_of, opened, remove_with_leftovers
 from salesmap_async.store.work_db import open_work_db
 
@@ -112,7 +112,7 @@ class _Builder:
             if table in request.tables
         ]
         manifest += self._carry_tables(request)
-        present = {row.table for row in manifest}
+        present = {fold(row.table) for row in manifest}
         manifest += [self._empty_table(table) for table in CORE_TABLES if table not in present]
         self._out.execute(CREATE_MANIFEST)
         write_manifest(self._out, manifest)

@@ -15,6 +15,7 @@ from typing import Any
 from salesmap_async.api.endpoints import ALL_TABLES
 from salesmap_async.publish.manifest import META_TABLES, ManifestRow
 from salesmap_async.publish.rows import table_sha256
+from salesmap_async.publish.schema import fold
 from salesmap_async.publish.sqlite_file import (
     column_types,
     opened,
@@ -52,8 +53,8 @@ def tables_to_carry(path: Path, read_now: Collection[str]) -> tuple[str, ...]:
         known = set(ALL_TABLES)
         if "table" in dict(column_types(old, "manifest")):
             known |= {name for (name,) in old.execute('SELECT "table" FROM manifest')}
-    left_out = {*read_now, *META_TABLES}
-    return tuple(table for table in present if table in known and table not in left_out)
+    left_out = {fold(table) for table in (*read_now, *META_TABLES)}
+    return tuple(table for table in present if table in known and fold(table) not in left_out)
 
 
 def copy_table(connection: sqlite3.Connection, table: str, source: str) -> None:

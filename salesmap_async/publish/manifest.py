@@ -18,18 +18,12 @@ from salesmap_async.publish.replace import write_text_atomically
 from salesmap_async.publish.sqlite_file import column_types, quoted
 
 META_TABLES = ("manifest", "run_info", "column_map")
-RUN_INFO_COLUMNS = (
-    "run_tag",
-    "captured_at_utc",
-    "base_url",
-    "endpoints",
-    "note",
-    "checkpoint_path",
-    "final_db_path",
-)
 CREATE_COLUMN_MAP = 'CREATE TABLE column_map ("table" TEXT, "key" TEXT, "column" TEXT)'
 
 RunInfo = Mapping[str, str | int | float | None]
+"""Columns of `run_info`, in order: run_tag, captured_at_utc, base_url, endpoints, note,
+checkpoint_path, final_db_path, then others. `published` looks for workspace_id, workspace_name
+and webform_people among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,16 +95,13 @@ def write_reports(
     paths: RunPaths, manifest: Iterable[ManifestRow], run_info: RunInfo, *, tell: Listener
 ) -> None:
     """Write both as JSON beside the log. A failure only warns: the DB holds the same."""
-    reports: dict[str, Any] = {
-        str(paths.manifest_json): [asdict(row) for row in manifest],
-        str(paths.run_info_json): dict(run_info),
-    }
-    for name, report in reports.items():
+    rows = [asdict(row) for row in manifest]
+    for path, report in ((paths.manifest_json, rows), (paths.run_info_json, dict(run_info))):
         text = orjson.dumps(report, option=orjson.OPT_INDENT_2).decode()
         try:
-            write_text_atomically(type(paths.log_dir)(name), text + "\n")
+            write_text_atomically(path, text + "\n")
         except OSError as error:
-            tell(Warned(f"{name} could not be written: {error}"))
+            tell(Warned(f"{path} could not be written: {error}"))
 
 
 def _declared(value: str | int | float | None) -> str:

@@ -183,10 +183,10 @@ def copy_into(source: sqlite3.Connection, target: sqlite3.Connection, *, deadlin
 def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -> bool:
     """Settle and rename; False when somebody's lock prevents it."""
     tell(Step("settle_sidecars", final.name))
-    if not settle_sidecars(final):
-        tell(Note(f"{final} is in use: a rename would not be safe"))
-        return False
     try:
+        if not settle_sidecars(final):
+            tell(Note(f"{final} is in use: a rename would not be safe"))
+            return False
         if final.exists():
             with suppress(OSError):
                 shutil.copymode(final, building)
@@ -221,8 +221,9 @@ def _keep_aside(
 ) -> None:
     """Keep the snapshot beside the final DB; always raises."""
     kept_at = building
-    if settle_sidecars(sibling):  # it may be there, and in use, since an earlier try of this run
-        kept_at = _moved_aside(building, sibling, tell=tell, sleep=sleep)
+    with suppress(OSError, PublishError):
+        if settle_sidecars(sibling):  # it may be there, and in use, since an earlier try
+            kept_at = _moved_aside(building, sibling, tell=tell, sleep=sleep)
     message = f"{final} stayed locked and is unchanged; the new snapshot lies at {kept_at}"
     tell(Warned(message))
     raise KeptAsideError(

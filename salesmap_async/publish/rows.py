@@ -73,7 +73,23 @@ class Fingerprint:
 
 
 def table_sha256(connection: sqlite3.Connection, table: str) -> str:
-    """Return the `content_sha256` of a table as it lies in a database, in stored order."""
+    """Return the `content_sha256` of a table as it lies in a database, in stored order.
+
+    An older tool's text that is not UTF-8 counts as if it held U+FFFD there.
+    """
+    try:
+        return _sha256_of(connection, table)
+    except sqlite3.OperationalError as error:
+        if "decode" not in str(error):
+            raise
+    connection.text_factory = lambda text: text.decode(errors="replace")
+    try:
+        return _sha256_of(connection, table)
+    finally:
+        connection.text_factory = str
+
+
+def _sha256_of(connection: sqlite3.Connection, table: str) -> str:
     typed_names = column_types(connection, table)
     columns = ", ".join(quoted(name) for name, _ in typed_names)
     fingerprint = Fingerprint(typed_names)
