@@ -363,22 +363,28 @@ class _Run:
     def _end_line(self) -> Iterator[None]:
         """Write the end line of this start, whatever the end is; name the run in the error."""
         try:
-            yield
+            try:
+                yield
+            except asyncio.CancelledError:
+                self._stop.check()  # a second signal: the same end as the first one, only sooner
+                raise
         except SalesmapError as error:
-            code = exit_code_of(error)
-            if self._begun:
-                error.run = self._paths
-                self._tell(
-                    Warned(f"run {self._paths.run_tag} ended with exit code {code}: {error}")
-                )
-            if self._begun or code == SalesmapError.exit_code:
-                self._write_end(_END_STATUS.get(code, "interrupted"), str(error))
+            self._note_end(error)
             raise
         except BaseException as error:
             if self._begun:
                 status = "failed" if isinstance(error, Exception) else "interrupted"
                 self._write_end(status, f"{type(error).__name__}: {error}")
             raise
+
+    def _note_end(self, error: SalesmapError) -> None:
+        """Name the run in the error and write its end line; exit 2 and 5 leave no line."""
+        code = exit_code_of(error)
+        if self._begun:
+            error.run = self._paths
+            self._tell(Warned(f"run {self._paths.run_tag} ended with exit code {code}: {error}"))
+        if self._begun or code == SalesmapError.exit_code:
+            self._write_end(_END_STATUS.get(code, "interrupted"), str(error))
 
     def _write_end(self, status: str, error: str) -> None:
         """Write an end line; that the disk refuses it must not hide why the run ended."""

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import signal
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 from salesmap_async.errors import StoppedError
 
@@ -14,6 +16,7 @@ class Stop:
     def __init__(self) -> None:
         self._event = asyncio.Event()
         self._signal_number = int(signal.SIGINT)
+        self._waits: set[asyncio.Timeout] = set()
 
     @property
     def requested(self) -> bool:
@@ -25,6 +28,8 @@ class Stop:
         if not self.requested:
             self._signal_number = signal_number
             self._event.set()
+            for wait in self._waits:
+                wait.reschedule(0)
 
     def check(self) -> None:
         """Raise StoppedError if a stop was requested. May be called from any thread."""
@@ -38,9 +43,20 @@ class Stop:
 
     async def sleep(self, seconds: float) -> None:
         """Sleep, or raise StoppedError as soon as a stop is requested."""
+        async with self.ending_waits():
+            await asyncio.sleep(seconds)
+
+    @asynccontextmanager
+    async def ending_waits(self) -> AsyncIterator[None]:
+        """Cut the block short and raise StoppedError as soon as a stop is requested."""
         try:
-            async with asyncio.timeout(seconds):
-                await self._event.wait()
+            async with asyncio.timeout(None) as wait:
+                self._waits.add(wait)
+                try:
+                    self.check()
+                    yield
+                finally:
+                    self._waits.discard(wait)
         except TimeoutError:
-            return
-        self.check()
+            self.check()
+            raise

@@ -40,6 +40,17 @@ def test_a_backup_is_the_whole_db(source: Path) -> None:
     assert files_beside(backup_of(source)) == [backup_of(source).name]
 
 
+def test_what_a_killed_backup_left_is_no_obstacle(source: Path) -> None:
+    """Half a copy and its journal lie under the temporary name."""
+    backup_of(source).parent.mkdir()
+    half = backup_of(source).with_name(f".{backup_of(source).name}.part")
+    half.write_bytes(b"half a copy" * 1_000)
+    half.with_name(half.name + "-journal").write_bytes(b"x")
+    back_up(source, backup_of(source), tell=ignore)
+    assert content(backup_of(source)) == OLD
+    assert files_beside(backup_of(source)) == [backup_of(source).name]
+
+
 def test_a_wal_db_is_backed_up_with_what_is_only_in_the_wal(tmp_path: Path) -> None:
     """The copy is complete and at rest in rollback mode, also while somebody reads."""
     source = snapshot(tmp_path / "s.db", "old", OLD_ROWS, journal_mode="WAL")

@@ -456,9 +456,10 @@ class Abandoned(Exception):
     """What `stop` raises in these tests."""
 
 
-def test_a_stopped_build_leaves_nothing(tmp_path: Path) -> None:
-    """`stop` is asked between batches; what it raises comes out, the file is gone."""
-    calls = iter([None, None, None])
+@pytest.mark.parametrize("batches", [0, 3, 7])
+def test_a_stopped_build_leaves_nothing(tmp_path: Path, batches: int) -> None:
+    """`stop` is asked between batches of both passes; what it raises comes out, the file goes."""
+    calls = iter([None] * batches)
 
     def stop() -> None:
         if next(calls, "end") == "end":

@@ -46,7 +46,8 @@ def simulated_ratio(pages: dict[str, int], latency_s: float, expected: dict[str,
     """Return a run's length over its floor: a slot per 0.12 s, the neediest ready chain first."""
     interval_s = 0.12
     order, chains = Order(expected), {table: chain_of(table) for table in pages}
-    ready, in_flight = set(pages), []
+    in_flight: list[tuple[float, str]] = []
+    ready = set(pages)
     now_s, last_s = 0.0, 0.0
     while ready or in_flight:
         for done_s, table in sorted(in_flight):

@@ -62,7 +62,8 @@ class Throttle:
             # The gate is looked at again after the limiter: it may have closed meanwhile.
             await self._wait_for_gate()
             if self._limiter is not None:
-                await self._limiter.acquire()
+                async with self._stop.ending_waits():
+                    await self._limiter.acquire()
             self._stop.check()
             if self._loop.time() >= self._open_at:
                 return Slot(self._closings)

@@ -139,7 +139,6 @@ def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
 def _back_up(publication: Publication) -> None:
     paths = publication.paths
     if publication.published is not None and publication.keep_backups is not None:
-        paths.backup_dir.mkdir(parents=True, exist_ok=True)
         back_up(paths.final_db, paths.backup_db, tell=publication.tell)
 
 
