@@ -31,10 +31,16 @@ def main() -> None:
     try:
         commands.main(standalone_mode=False)
     except click.ClickException as error:
-        click.echo(f"salesmap-async: {error.format_message()}", err=True)
+        command = " ".join(filter(None, ("python -m salesmap_async", _command_of(error), "--help")))
+        click.echo(f"salesmap-async: {error.format_message()} Next: {command}", err=True)
         raise SystemExit(error.exit_code) from None
     except click.Abort:
         raise SystemExit(130) from None
+
+
+def _command_of(error: click.ClickException) -> str:
+    context = getattr(error, "ctx", None)
+    return context.info_name or "" if context is not None and context.parent is not None else ""
 
 
 if __name__ == "__main__":

@@ -45,9 +45,18 @@ class SalesmapError(Exception):
 
 
 class UsageError(SalesmapError):
-    """An option, the configuration or the preflight does not allow this run."""
+    """An option, the configuration or the preflight does not allow this run.
+
+    `instead` are arguments of `run` to use next, where the same ones cannot work (() for none).
+    """
 
     exit_code = 2
+
+    def __init__(
+        self, message: str, *, cure: str = "", instead: tuple[str, ...] | None = None
+    ) -> None:
+        super().__init__(message, cure=cure)
+        self.instead = instead
 
 
 class TokenRefusedError(SalesmapError):
@@ -78,9 +87,9 @@ class UnusableAnswerError(SalesmapError):
 class TablesFailedError(SalesmapError):
     """Some tables could not be read to their end; `failures` maps table to reason."""
 
-    def __init__(self, failures: Mapping[str, str]) -> None:
+    def __init__(self, failures: Mapping[str, str], *, cure: str = "") -> None:
         lines = "; ".join(f"{table}: {reason}" for table, reason in failures.items())
-        super().__init__(f"not every table could be read to its end: {lines}")
+        super().__init__(f"not every table could be read to its end: {lines}", cure=cure)
         self.failures = dict(failures)
 
 

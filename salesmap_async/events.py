@@ -93,8 +93,18 @@ class Warned:
     text: str
 
 
+@dataclass(frozen=True, slots=True)
+class RunEnded:
+    """The run ended without publishing, with this exit code; its error is told to the caller."""
+
+    run_tag: str
+    exit_code: int
+    error: str
+
+
 Event = (
     RunStarted
+    | RunEnded
     | TableProgress
     | TableFinished
     | CheckpointCommitted

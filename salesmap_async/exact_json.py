@@ -14,9 +14,9 @@ from typing import Any, NoReturn
 
 import orjson
 
-_DIGIT_MASK = bytes(0x31 if 0x30 <= byte <= 0x39 else 0x20 for byte in range(256))
-_TWENTY_DIGITS = b"1" * 20
-"""2**64, the first integer that orjson rounds, has 20 digits."""
+_DIGITS_AS_ONES = bytes.maketrans(b"0123456789", b"1111111111")
+_TOO_LONG = (b"1" * 20, b"-" + b"1" * 19)
+"""The first integers that orjson rounds are 2**64, of 20 digits, and -(2**63) - 1, of 19."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -25,7 +25,8 @@ _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 def loads(text: bytes) -> Any:
     """Parse JSON exactly. Raises ValueError for anything that is not JSON (NaN included)."""
     try:
-        if _TWENTY_DIGITS not in text.translate(_DIGIT_MASK):
+        masked = text.translate(_DIGITS_AS_ONES)
+        if not any(digits in masked for digits in _TOO_LONG):
             return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass

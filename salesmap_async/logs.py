@@ -6,16 +6,19 @@ Lines hold no token and no bodies: events carry neither.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TextIO
 
+from salesmap_async.errors import UsageError
 from salesmap_async.events import (
     CheckpointCommitted,
     Event,
     GateClosed,
     Note,
     RequestRetried,
+    RunEnded,
     RunStarted,
     Step,
     TableFinished,
@@ -25,7 +28,11 @@ from salesmap_async.events import (
 
 
 class RunLog:
-    """A Listener that appends to `paths.log_file`. Use it as a context manager."""
+    """A Listener that appends to `paths.log_file`. Use it as a context manager.
+
+    Raises UsageError where the file cannot be opened. That the disk refuses a line later does not
+    end a run: what is lost then is the log's, not the snapshot's.
+    """
 
     def __init__(self) -> None:
         self._early: list[str] = []
@@ -41,7 +48,8 @@ class RunLog:
         traceback: TracebackType | None,
     ) -> None:
         if self._file is not None:
-            self._file.close()
+            with suppress(OSError):
+                self._file.close()
 
     def __call__(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -52,8 +60,11 @@ class RunLog:
 
     def _open(self, event: RunStarted) -> None:
         path = event.paths.log_file
-        path.parent.mkdir(parents=True, exist_ok=True)
-        self._file = path.open("a", encoding="utf-8", errors="replace")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("a", encoding="utf-8", errors="replace")
+        except OSError as error:
+            raise UsageError(f"the log {path} cannot be written: {error.strerror}") from None
         early, self._early = self._early, []
         for line in early:
             self._write(line)
@@ -62,8 +73,9 @@ class RunLog:
         if self._file is None:
             self._early.append(line)
             return
-        self._file.write(line + "\n")
-        self._file.flush()
+        with suppress(OSError):
+            self._file.write(line + "\n")
+            self._file.flush()
 
 
 def printable(text: str) -> str:
@@ -84,6 +96,8 @@ def _describe(event: Event) -> str:
                 f"INFO run {event.paths.run_tag} {verb}: {event.base_url}, {event.workspace}, "
                 f"{', '.join(event.tables)} -> {event.paths.final_db}"
             )
+        case RunEnded():
+            return f"ERROR run {event.run_tag} ended with {event.exit_code}: {event.error}"
         case TableFinished(state="failed"):
             return f"ERROR {event.table} failed after {event.rows} rows: {event.error}"
         case TableFinished():

@@ -67,7 +67,8 @@ def _new_plan(settings: Settings, remark: str = "") -> RunPlan:
     if settings.run_tag is not None and settings.paths(settings.run_tag).work_dir.exists():
         raise UsageError(
             f"a run {settings.run_tag} exists already",
-            cure=f"go on with it by --resume-run-tag {settings.run_tag}, or choose another tag",
+            cure="go on with it as below, or choose another tag",
+            instead=("--resume-run-tag", settings.run_tag),
         )
     return RunPlan(
         settings=settings,
@@ -128,17 +129,22 @@ def _named_run(settings: Settings, tag: str) -> RunIdentity:
     finished = is_finished(paths.history_file, tag)
     if finished or (not paths.work_db.exists() and _says_published(mirror)):
         raise UsageError(
-            f"run {tag} is finished, there is nothing left to resume", cure="start a new run"
+            f"run {tag} is finished, there is nothing left to resume",
+            cure="start a new run",
+            instead=(),
         )
     if not paths.work_dir.is_dir():
         raise UsageError(
-            f"there is no run {tag} in {settings.checkpoint_dir}", cure=_known(settings)
+            f"there is no run {tag} in {settings.checkpoint_dir}",
+            cure=_known(settings),
+            instead=("--resume",),
         )
     if not paths.work_db.is_file():
         raise UsageError(
             f"run {tag} cannot be resumed: its work DB {paths.work_db} is missing, and "
             "checkpoint.json alone holds no data",
             cure="start a new run; the final DB is as it was",
+            instead=(),
         )
     return _readable_identity(paths.work_db, tag)
 
@@ -151,6 +157,7 @@ def _readable_identity(work_db: Path, tag: str) -> RunIdentity:
         raise UsageError(
             f"run {tag} cannot be resumed: {error}",
             cure="start a new run; the final DB is as it was",
+            instead=(),
         ) from None
 
 
@@ -203,6 +210,7 @@ def _refuse_lost_work(settings: Settings, kind: str, published: str) -> None:
                 f"the unfinished run {mirror_path.parent.name} cannot be resumed: its work DB "
                 f"{mirror_path.with_name('snapshot.db')} is missing",
                 cure="start a new run without --resume; the final DB is as it was",
+                instead=(),
             )
 
 

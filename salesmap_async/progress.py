@@ -30,6 +30,7 @@ from salesmap_async.events import (
     GateClosed,
     Listener,
     Note,
+    RunEnded,
     RunStarted,
     TableFinished,
     TableProgress,
@@ -78,6 +79,8 @@ class Lines:
     def __call__(self, event: Event) -> None:
         if isinstance(event, TableProgress):
             self._table(event)
+        elif isinstance(event, RunEnded):
+            return  # the command prints its own paragraph
         elif self._verbose or not isinstance(event, CheckpointCommitted | Note):
             self._say(describe(event))
 
@@ -122,6 +125,8 @@ class Bars:
                     self._say(event)
             case GateClosed():
                 self._gate.close(event.wait_s)
+            case RunEnded():
+                return  # the command prints its own paragraph
             case CheckpointCommitted() | Note():
                 if self._verbose:
                     self._say(event)

@@ -121,6 +121,9 @@ class Settings:
             ("max_429_wait_s", 0, None),
         ):
             _check_number(name, getattr(self, name), lowest, highest)
+        for name in ("keep_backups", "checkpoint_interval", "concurrency", "max_retries"):
+            if not isinstance(getattr(self, name), int):
+                raise UsageError(f"{option_flag(name)} must be a whole number")
         _check_number("request_timeout_s", self.request_timeout_s, 0, None)
         if self.request_timeout_s == 0:
             raise UsageError("--request-timeout must be more than 0")
@@ -164,13 +167,13 @@ def _resolved(name: str, path: Path) -> Path:
 
 
 def _check_base_url(url: str) -> None:
+    if "@" in url:  # looked for first: no later message may repeat a password
+        raise UsageError("--base-url must not hold credentials; the token has its own variable")
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"--base-url {url!r} is not a URL: {error}") from None
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("--base-url must not hold credentials; the token has its own variable")
     if not host or parts.query or parts.fragment:
         raise UsageError(f"--base-url {url!r} is not an API root like {DEFAULT_BASE_URL}")
     if parts.scheme == "http" and host not in _LOOPBACK_HOSTS:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.client import Client, Whoami
@@ -24,7 +25,16 @@ from salesmap_async.collect.order import Order
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import PublishError, SalesmapError, UsageError, exit_code_of
-from salesmap_async.events import Event, Listener, Note, RunStarted, Warned, ignore, tell_all
+from salesmap_async.events import (
+    Event,
+    Listener,
+    Note,
+    RunEnded,
+    RunStarted,
+    Warned,
+    ignore,
+    tell_all,
+)
 from salesmap_async.lock import run_lock
 from salesmap_async.logs import RunLog
 from salesmap_async.paths import RunPaths
@@ -111,6 +121,7 @@ class _Run:
                 f"--webform-only renews an existing snapshot, and {self._settings.db_path} does "
                 "not exist",
                 cure="take a whole snapshot first",
+                instead=(),
             )
         webforms = self._webforms(published)
         if self._plan.remark:
@@ -338,8 +349,6 @@ class _Run:
     def _begin(self, workspace_name: str | None, published: Published | None) -> None:
         """The preflight has passed: from here on the run leaves traces."""
         self._make_work_dir()
-        self._write_line("started", started_at=_now(), pid=os.getpid())
-        self._begun = True
         self._tell(
             RunStarted(
                 paths=self._paths,
@@ -350,6 +359,8 @@ class _Run:
                 resumed=self._plan.earlier is not None,
             )
         )
+        self._write_line("started", started_at=_now(), pid=os.getpid())
+        self._begun = True
 
     def _make_work_dir(self) -> None:
         try:
@@ -382,7 +393,7 @@ class _Run:
         code = exit_code_of(error)
         if self._begun:
             error.run = self._paths
-            self._tell(Warned(f"run {self._paths.run_tag} ended with exit code {code}: {error}"))
+            self._tell(RunEnded(self._paths.run_tag, code, str(error)))
         if self._begun or code == SalesmapError.exit_code:
             self._write_end(_END_STATUS.get(code, "interrupted"), str(error))
 
@@ -396,23 +407,26 @@ class _Run:
             self._tell(Warned(str(unwritten)))
 
     def _write_line(self, status: str, **more: Any) -> None:
-        backup = self._paths.backup_db
         line = {
             "run_tag": self._paths.run_tag,
             "status": status,
             "at": _now(),
             "kind": self._plan.kind,
             "final_db_path": str(self._paths.final_db),
-            "log_path": str(self._paths.log_file),
-            "checkpoint_path": str(self._paths.work_dir),
-            "backup_path": str(backup) if backup.exists() else None,
-            "manifest_path": str(self._paths.manifest_json),
-            "run_info_path": str(self._paths.run_info_json),
+            "log_path": _if_there(self._paths.log_file),
+            "checkpoint_path": _if_there(self._paths.work_dir),
+            "backup_path": _if_there(self._paths.backup_db),
+            "manifest_path": _if_there(self._paths.manifest_json),
+            "run_info_path": _if_there(self._paths.run_info_json),
         }
         append_line(self._paths.history_file, line | more)
 
 
 _TRAFFIC = ("requests", "retries", "refusals", "waited_s", "seconds")
+
+
+def _if_there(path: Path) -> str | None:
+    return str(path) if path.exists() else None
 
 
 def _now() -> str:

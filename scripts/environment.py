@@ -54,8 +54,8 @@ def make_environment(venv: Path, requirement: str) -> Path:
 def error_lines(output: str, limit: int = 6) -> list[str]:
     """Return the lines of a program's output that name its errors, without tracebacks."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
-    errors = [line for line in lines if line.lower().startswith(("error:", "the virtual env"))]
-    return (errors or lines)[-limit:]
+    errors = [line for line in lines if line.startswith(("ERROR:", "Error:"))]
+    return list(dict.fromkeys(errors or lines[-limit:]))[-limit:]
 
 
 def make_streams_forgiving() -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from salesmap_async.errors import GateRefusedError, KeptAsideError, SalesmapError
+from salesmap_async.errors import GateRefusedError, KeptAsideError, SalesmapError, UsageError
 from salesmap_async.logs import printable
 from salesmap_async.settings import Settings
 
 
 def explain(error: SalesmapError, settings: Settings | None, command: str) -> str:
-    """Return the paragraph for `error`; `command` is what to type next ('' for nothing)."""
+    """Return the paragraph for `error`; `command` is what to type next."""
     parts = [_sentence(str(error))]
     if settings is not None:
         parts.append(_what_is_safe(error, settings))
@@ -16,15 +16,14 @@ def explain(error: SalesmapError, settings: Settings | None, command: str) -> st
         parts.append(f"Log: {error.run.log_file}.")
     if error.cure:
         parts.append(_sentence(error.cure[0].upper() + error.cure[1:]))
-    if command:
-        parts.append(f"Next: {command}")
+    parts.append(f"Next: {command}")
     return printable(" ".join(parts))
 
 
-def resume_arguments(error: SalesmapError) -> tuple[str, ...]:
-    """Return the arguments that go on with the run that failed; () where none has begun."""
+def next_arguments(error: SalesmapError) -> tuple[str, ...] | None:
+    """Return the arguments of `run` that lead on from `error`; None: the same ones again."""
     if error.run is None:
-        return ()
+        return error.instead if isinstance(error, UsageError) else None
     tag = ("--resume-run-tag", error.run.run_tag)
     return (*tag, "--allow-shrink") if isinstance(error, GateRefusedError) else tag
 

@@ -6,6 +6,7 @@ import dataclasses
 import os
 import shlex
 import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -67,6 +68,15 @@ def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file:
         value = getattr(settings, name)
         if name not in left_out and value != getattr(usual, name):
             words += [option_flag(name)] if value is True else [option_flag(name), str(value)]
+    return _as_typed(words)
+
+
+def same_command_again() -> str:
+    """Return the command line of this process, as it would be typed again."""
+    return _as_typed(["python", "-m", "salesmap_async", *sys.argv[1:]])
+
+
+def _as_typed(words: list[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 

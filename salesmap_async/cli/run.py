@@ -11,8 +11,13 @@ from typing import Any
 import click
 from rich.console import Console
 
-from salesmap_async.cli.explain import explain, resume_arguments
-from salesmap_async.cli.options import command_line, read_token, settings_options
+from salesmap_async.cli.explain import explain, next_arguments
+from salesmap_async.cli.options import (
+    command_line,
+    read_token,
+    same_command_again,
+    settings_options,
+)
 from salesmap_async.cli.signals import stopping_on_signals
 from salesmap_async.cli.summary import print_summary
 from salesmap_async.errors import SalesmapError, exit_code_of
@@ -61,13 +66,26 @@ def run(
             settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
         report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox))
     except SalesmapError as error:
-        command = ""
-        if settings is not None and (arguments := resume_arguments(error)):
-            token_path = str(token_file.resolve()) if token_file else None
-            command = command_line(settings, *arguments, sandbox=sandbox, token_file=token_path)
+        command = _next_command(error, settings, sandbox=sandbox, token_file=token_file)
         click.echo(f"salesmap-async: {explain(error, settings, command)}", err=True)
         raise SystemExit(exit_code_of(error)) from None
+    except asyncio.CancelledError:  # a second signal before the run had begun
+        click.echo("salesmap-async: stopped; nothing was touched.", err=True)
+        raise SystemExit(130) from None
     print_summary(report, console)
+
+
+def _next_command(
+    error: SalesmapError, settings: Settings | None, *, sandbox: bool, token_file: Path | None
+) -> str:
+    """Return what to type: the resume of a begun run, this command again, or the help."""
+    if settings is None:
+        return "python -m salesmap_async run --help"
+    arguments = next_arguments(error)
+    if arguments is None:
+        return same_command_again()
+    token_path = str(token_file.resolve()) if token_file else None
+    return command_line(settings, *arguments, sandbox=sandbox, token_file=token_path)
 
 
 async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:

@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from salesmap_async.logs import printable
+from salesmap_async.publish.manifest import ManifestRow
 from salesmap_async.snapshot import RunReport
 
 
@@ -32,21 +33,17 @@ def print_summary(report: RunReport, console: Console) -> None:
         console.print(Text(line), soft_wrap=True)
 
 
-def _remarks(row: object, run_tag: str) -> str:
+def _remarks(row: ManifestRow, run_tag: str) -> str:
     counts = {
-        "duplicates": "came twice",
-        "repaired": "repaired",
-        "without_id": "without id",
-        "dropped_missing": "dropped_missing",
-        "dropped_not_allowed": "dropped_not_allowed",
+        "came twice": row.duplicates,
+        "repaired": row.repaired,
+        "without id": row.without_id,
+        "dropped_missing": row.dropped_missing,
+        "dropped_not_allowed": row.dropped_not_allowed,
     }
-    remarks = [
-        f"{getattr(row, name)} {said}" for name, said in counts.items() if getattr(row, name)
-    ]
-    if getattr(row, "run_tag", "") not in (run_tag, ""):
-        remarks.append(f"carried over from {getattr(row, 'run_tag', '')}")
-    if getattr(row, "errors", ""):
-        remarks.append(str(getattr(row, "errors", "")))
+    remarks = [f"{count:,} {said}" for said, count in counts.items() if count]
+    if row.run_tag not in (run_tag, ""):
+        remarks.append(f"carried over from {row.run_tag}")
     return "; ".join(remarks)
 
 

@@ -52,7 +52,8 @@ class Webforms:
             raise UsageError(
                 f"webform_history needs {', '.join(missing)}, which this run does not read and "
                 f"{final_db} does not have",
-                cure=f"read them too: --only webform_history,{','.join(missing)}",
+                cure="read them too, as below",
+                instead=("--only", ",".join(["webform_history", *missing])),
             )
 
     def may_start(self, open_tables: Iterable[str]) -> bool:

@@ -76,6 +76,7 @@ class Collector:
         self._changed = asyncio.Event()
         self._ready: dict[str, Chain] = {}
         self._busy = 0
+        self._cure = ""
         self._tallies: dict[str, _Tally] = {}
         self._in_flight: set[asyncio.Timeout] = set()
 
@@ -100,7 +101,7 @@ class Collector:
         self._stop.check()
         failures = {table: t.error for table, t in self._tallies.items() if t.error}
         if failures:
-            raise TablesFailedError(failures)
+            raise TablesFailedError(failures, cure=self._cure)
 
     # -- one worker -------------------------------------------------------------------------------
 
@@ -159,6 +160,7 @@ class Collector:
             raise
         except RequestRefusedError as error:
             storable = _after_refusal(chain, error)
+            self._cure = self._cure or (error.cure if chain.state == "failed" else "")
         except (UnusableAnswerError, ChainBrokenError) as error:
             storable = _given_up(chain, str(error))
         await self._writer.write(_page_write(chain, storable))
@@ -247,7 +249,7 @@ def _after_refusal(chain: Chain, error: RequestRefusedError) -> Storable:
             return chain.cursor_refused(error.reason)
         except ChainBrokenError as broken:
             return _given_up(chain, str(broken))
-    return _given_up(chain, f"{error}{error.cure and f' ({error.cure})'}")
+    return _given_up(chain, str(error))
 
 
 def _given_up(chain: Chain, why: str) -> Storable:

@@ -1,0 +1,196 @@
+"""The project's own rules: who may import whom, and who alone may use what."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+import salesmap_async
+
+PACKAGE = Path(salesmap_async.__file__).parent
+
+LAYERS: tuple[tuple[str, ...], ...] = (
+    # Low to high. A module imports from its own folder and from layers below, never sideways.
+    ("errors",),
+    ("paths",),
+    ("exact_json", "settings", "events", "stop", "version"),
+    ("api", "store"),
+    ("collect",),
+    ("publish",),
+    ("logs", "lock"),
+    ("preflight", "plan"),
+    ("snapshot",),
+    ("progress",),
+    ("sandbox",),
+    ("cli",),
+    ("__main__",),
+)
+WITHIN_A_LAYER = {
+    ("settings", "paths"): "settings derive the paths of a run",
+    ("events", "paths"): "RunStarted names the paths of its run",
+}
+ALLOWED_ONLY: dict[str, frozenset[str]] = {
+    "publish": frozenset(
+        {"errors", "paths", "exact_json", "events", "api.endpoints", "store.work_db"}
+    ),
+    "sandbox": frozenset({"errors", "api.endpoints"}),
+}
+"""Layers that may see less than all that is below them."""
+
+TYPING_ONLY = {("errors", "paths"): "an error carries the paths of its run, as an annotation"}
+
+OWNERS: dict[str, frozenset[str]] = {
+    # The dotted name as it is written after imports are resolved -> the modules that may use it.
+    "aiohttp.ClientSession": frozenset({"api.client"}),
+    "aiohttp": frozenset({"api.client", "sandbox"}),
+    "aiolimiter": frozenset({"api.throttle"}),
+    # webforms: only the type of the connection that the writer lends to its job.
+    "aiosqlite": frozenset({"store.writer", "collect.webforms"}),
+    "aiosqlite.connect": frozenset({"store.writer"}),
+    "filelock": frozenset({"lock"}),
+    "os.replace": frozenset({"publish.replace", "store.checkpoint"}),
+    "os.rename": frozenset(),
+    "shutil.copyfile": frozenset({"store.checkpoint"}),
+    "rich": frozenset({"progress", "cli"}),
+    "click": frozenset({"cli", "__main__"}),
+    "sys.exit": frozenset({"cli", "__main__"}),
+    "SystemExit": frozenset({"cli", "__main__"}),
+    "os.environ": frozenset({"cli"}),
+    "os.getenv": frozenset(),
+    "asyncio.TaskGroup": frozenset({"collect.workers"}),
+    "asyncio.create_task": frozenset({"store.writer"}),
+    "asyncio.ensure_future": frozenset({"store.writer"}),
+    "print": frozenset(),
+}
+
+
+def module_name(path: Path) -> str:
+    """Return `publish.build` for .../publish/build.py, and '' for the package itself."""
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    return ".".join(part for part in parts if part != "__init__")
+
+
+MODULES = {module_name(path): path for path in sorted(PACKAGE.rglob("*.py"))}
+INNER_MODULES = [name for name in MODULES if name]
+
+
+@cache
+def tree_of(module: str) -> ast.Module:
+    return ast.parse(MODULES[module].read_text(encoding="utf-8"))
+
+
+def top(module: str) -> str:
+    return module.partition(".")[0]
+
+
+def level(module: str) -> int:
+    return next(number for number, layer in enumerate(LAYERS) if top(module) in layer)
+
+
+def own_imports(module: str, *, typing_only: bool = False) -> Iterator[str]:
+    """Yield the modules of this package that `module` imports; of those under TYPE_CHECKING only
+    or of all others.
+    """
+    tree = tree_of(module)
+    guarded = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    for node in ast.walk(tree):
+        if (node in guarded) == typing_only:
+            yield from _own_names(node)
+
+
+def _own_names(node: ast.AST) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        named = [alias.name for alias in node.names]
+    elif isinstance(node, ast.ImportFrom):
+        assert node.level == 0, "relative imports hide the layer"
+        base = node.module or ""
+        named = [f"{base}.{alias.name}" for alias in node.names]
+    else:
+        return
+    for name in named:
+        if name == "salesmap_async" or name.startswith("salesmap_async."):
+            inner = name.removeprefix("salesmap_async").removeprefix(".")
+            while inner not in MODULES:
+                inner = inner.rpartition(".")[0]
+            yield inner
+
+
+def uses(module: str) -> set[str]:
+    """Return the dotted foreign names that `module` imports or calls, and every prefix of them."""
+    tree = tree_of(module)
+    meaning: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            meaning |= {
+                (a.asname or top(a.name)): (a.asname and a.name) or top(a.name) for a in node.names
+            }
+        elif isinstance(node, ast.ImportFrom):
+            meaning |= {a.asname or a.name: f"{node.module}.{a.name}" for a in node.names}
+    found = set(meaning.values())
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute | ast.Name):
+            head, _, rest = ast.unparse(node).partition(".")
+            found.add(".".join(filter(None, (meaning.get(head, head), rest))))
+    return found | {name[:at] for name in found for at, letter in enumerate(name) if letter == "."}
+
+
+def test_every_module_has_a_layer() -> None:
+    """A new module or folder must be put into the order before it is used."""
+    known = {name for layer in LAYERS for name in layer}
+    assert {top(name) for name in INNER_MODULES} == known
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_imports_go_down(module: str) -> None:
+    """A module sees its own folder and what lies below it, nothing beside or above."""
+    for imported in own_imports(module):
+        assert imported, f"{module} imports the package itself, which is above everything"
+        if top(imported) == top(module):
+            continue
+        if (module, imported) in WITHIN_A_LAYER:
+            continue
+        assert level(imported) < level(module), f"{module} imports {imported}"
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_narrow_layers_see_only_what_they_are_allowed(module: str) -> None:
+    """Publishing knows the catalogue and the work DB's shape; the sandbox knows the catalogue."""
+    allowed = ALLOWED_ONLY.get(top(module))
+    if allowed is None:
+        return
+    outside = {name for name in own_imports(module) if top(name) != top(module)}
+    assert outside <= allowed, f"{module}: {sorted(outside - allowed)}"
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_typing_imports_are_the_known_ones(module: str) -> None:
+    """An import under TYPE_CHECKING is a dependency too; each has a reason."""
+    found = {(module, imported) for imported in own_imports(module, typing_only=True)}
+    assert found <= set(TYPING_ONLY)
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_each_resource_has_one_owner(module: str) -> None:
+    """The network, the work DB, the swap, the terminal, the tasks: one place each."""
+    used = uses(module)
+    for resource, owners in OWNERS.items():
+        if resource in used:
+            assert {module, top(module)} & owners, f"{module} uses {resource}"
+
+
+@pytest.mark.parametrize("module", INNER_MODULES)
+def test_tasks_are_started_by_their_owners(module: str) -> None:
+    """`create_task` of a task group or loop is found by its name, whatever it is called on."""
+    owners = {"collect.workers", "store.writer"}
+    starts = {"create_task", "ensure_future", "run_coroutine_threadsafe"}
+    called = {node.attr for node in ast.walk(tree_of(module)) if isinstance(node, ast.Attribute)}
+    assert module in owners or not called & starts
