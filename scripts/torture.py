@@ -17,6 +17,7 @@ import sqlite3
 import subprocess
 import sys
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -26,13 +27,15 @@ from pathlib import Path
 from salesmap_async.publish.rows import table_sha256
 
 TOKEN = "torture-token"
-FAULTS = [
-    {"action": "status", "status": 500, "path": "/people", "nth": 3},
-    {"action": "reset", "path": "/memo", "nth": 4},
-    {"action": "truncate", "path": "/deal", "nth": 2},
-    {"action": "429", "path": "/lead", "nth": 5, "flavour": "retry_after", "seconds": 0.2},
-    {"action": "success_false", "path": "/organization", "nth": 2},
-]
+KINDS: tuple[dict[str, object], ...] = (
+    {"action": "status", "status": 500, "path": "/people"},
+    {"action": "reset", "path": "/memo"},
+    {"action": "truncate", "path": "/deal"},
+    {"action": "429", "path": "/lead", "flavour": "retry_after", "seconds": 0.2},
+    {"action": "success_false", "path": "/organization"},
+    {"action": "html", "path": "/webForm/*"},
+)
+FAULTS = [kind | {"nth": nth} for kind in KINDS for nth in range(3, 3000, 29)]
 
 
 @dataclass(frozen=True)
@@ -59,7 +62,7 @@ class Outcome:
     kills: int
     content: dict[str, str]
     repeated: int
-    most_repeated_per_kill: float
+    seconds: float
 
 
 @contextmanager
@@ -89,13 +92,10 @@ def collector(server: Server, folder: Path, tag: str, *, resume: bool) -> subpro
     command = [sys.executable, "-m", "salesmap_async", "run", "--quiet"]
     command += ["--resume-run-tag" if resume else "--run-tag", tag]
     command += ["--min-interval", "0.005", "--backoff", "0.05", "--db-path", "final.db"]
-    return subprocess.Popen(
-        command,
-        cwd=folder,
-        env=environ,
-        stdout=subprocess.DEVNULL,
-        stderr=(folder / "stderr.txt").open("ab"),
-    )
+    with (folder / "stderr.txt").open("ab") as errors:
+        return subprocess.Popen(
+            command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=errors
+        )
 
 
 def content_of(db: Path) -> dict[str, str]:
@@ -114,7 +114,7 @@ def killed_run(
 ) -> Outcome:
     """Do one run, killing it up to `kills` times at random moments below `longest_s` seconds."""
     folder.mkdir(parents=True)
-    tag, before, killed = "tortured", server.count(), 0
+    tag, before, killed, started = "tortured", server.count(), 0, time.monotonic()
     while True:
         begun = (folder / "logs" / "checkpoints" / tag / "snapshot.db").exists()
         with collector(server, folder, tag, resume=begun) as process:
@@ -135,7 +135,8 @@ def killed_run(
     asked = server.requests(before)
     plain = Counter(asked)
     repeated = sum(plain.values()) - len(plain)
-    return Outcome(killed, content_of(folder / "final.db"), repeated, repeated / max(killed, 1))
+    seconds = time.monotonic() - started
+    return Outcome(killed, content_of(folder / "final.db"), repeated, seconds)
 
 
 def _after_refusal(folder: Path, tag: str) -> str:
@@ -174,7 +175,11 @@ def _torture(
     while number < runs or killed < kills:
         number += 1
         outcome = killed_run(
-            server, root / f"run{number}", dice, kills=-(-kills // runs) + 1, longest_s=2.2
+            server,
+            root / f"run{number}",
+            dice,
+            kills=-(-kills // runs) + 1,
+            longest_s=expected.seconds,
         )
         same = outcome.content == expected.content
         different += not same

@@ -103,7 +103,7 @@ HTML = b"<!DOCTYPE html><html><body>maintenance</body></html>"
 PACKED = gzip.compress(json.dumps({"success": True, "data": {"memoList": []}}).encode())
 BROKEN: dict[str, tuple[Reply, str]] = {
     "reset": (Reply(abort=True), "ServerDisconnectedError"),
-    "garbage status line": (Reply(data=b"SMTP ready\r\n\r\n", close=True), "BadStatusLine|BadHttp"),
+    "garbage status line": (Reply(data=b"SMTP ready\r\n\r\n", close=True), "connection trouble: .*400, message=.Bad status line"),
     "header too long": (
         Reply(data=answer(headers="X-Long: " + "x" * 9000 + "\r\n"), close=True),
         "LineTooLong|Header|ClientResponseError",

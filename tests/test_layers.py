@@ -54,7 +54,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "filelock": frozenset({"lock"}),
     "os.replace": frozenset({"publish.replace", "store.checkpoint"}),
     "os.rename": frozenset(),
-    "shutil.copyfile": frozenset({"store.checkpoint"}),
+    "shutil.copyfile": frozenset({"publish.replace", "store.checkpoint"}),
     "rich": frozenset({"progress", "cli"}),
     "click": frozenset({"cli", "__main__"}),
     "sys.exit": frozenset({"cli", "__main__"}),

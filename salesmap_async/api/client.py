@@ -96,7 +96,7 @@ class Client:
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._base_url = base_url
-        self._authorization = "Bearer " + _header_safe(token)
+        self._token = _header_safe(token)
         self._throttle = throttle
         self._stop = stop
         self._tell = tell
@@ -111,7 +111,7 @@ class Client:
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
             headers={
-                "Authorization": self._authorization,
+                "Authorization": f"Bearer {self._token}",
                 "Accept": "application/json",
                 "User-Agent": f"salesmap_async/{VERSION}",
             },
@@ -167,14 +167,20 @@ class Client:
                     self._throttle.refused(slot, refusal_wait(answer.headers, answer.body))
                 else:
                     self._throttle.accepted(slot)
-                    _check_status(path, answer)
+                    _check_status(path, self._without_token(answer))
                     return read(answer)
             except UnusableAnswerError as error:
+                cause = str(error).replace(self._token, "***")
                 if attempt > self._max_retries:
-                    raise _exhausted(path, error, attempt) from None
-                await self._wait_before_retry(path, str(error), attempt)
+                    raise _exhausted(path, cause, error.status, attempt) from None
+                await self._wait_before_retry(path, cause, attempt)
                 attempt += 1
             slot = await self._throttle.slot()
+
+    def _without_token(self, answer: Answer) -> Answer:
+        """Return `answer` fit to be quoted: an error text may repeat the header it is about."""
+        body = answer.body.replace(self._token.encode(), b"***")
+        return Answer(answer.status, answer.headers, body)
 
     async def _wait_before_retry(self, path: str, cause: str, attempt: int) -> None:
         wait_s = min(self._backoff_s * attempt, self._max_backoff_s)
@@ -253,12 +259,19 @@ def _check_status(path: str, answer: Answer) -> None:
         raise UnusableAnswerError(said, status=status)
     cure = ""
     if 300 <= status < 400:
-        host = URL(answer.headers.get("Location", "")).host
+        host = _host_of(answer.headers.get("Location", ""))
         said += f" (a redirect{f' to {host}' if host else ''}, which is not followed)"
         cure = "check --base-url"
     elif status == 404:
         cure = "there is no such route: check --base-url (https://salesmap.kr/api/v2)"
     raise RequestRefusedError(said, status=status, reason=reason, cure=cure)
+
+
+def _host_of(location: str) -> str | None:
+    try:
+        return URL(location).host
+    except ValueError:
+        return None
 
 
 _TOKEN_CURES = {
@@ -267,10 +280,10 @@ _TOKEN_CURES = {
 }
 
 
-def _exhausted(path: str, error: UnusableAnswerError, attempts: int) -> UnusableAnswerError:
-    prefix = "" if str(error).startswith("GET ") else f"GET {path}: "
+def _exhausted(path: str, cause: str, status: int | None, attempts: int) -> UnusableAnswerError:
+    prefix = "" if cause.startswith("GET ") else f"GET {path}: "
     tried = f"(tried {attempts} times)" if attempts > 1 else "(tried once)"
-    return UnusableAnswerError(f"{prefix}{error} {tried}", status=error.status)
+    return UnusableAnswerError(f"{prefix}{cause} {tried}", status=status)
 
 
 def _connection_trouble(error: BaseException) -> str:

@@ -1,0 +1,37 @@
+"""Kill -9 at random moments, resume, compare: the quick part of scripts/torture.py (I2, I4)."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from scripts.torture import killed_run, sandbox
+
+SEED = 20260101
+IN_FLIGHT = 16  # --concurrency
+QUEUED = 8 + 1  # pages between the answer and the commit, and one checkpoint
+
+
+@pytest.mark.skipif(os.name == "nt", reason="kills by SIGKILL")
+@pytest.mark.parametrize("faults", [False, True])
+def test_killed_and_resumed_runs_publish_the_undisturbed_content(
+    tmp_path: Path, faults: bool
+) -> None:
+    """Whatever the moment of the kill: the same content, and little is asked again."""
+    print(f"seed {SEED}")
+    dice = random.Random(SEED + faults)
+    with sandbox(tmp_path, records=1500, latency_s=0.05, faults=faults) as server:
+        expected = killed_run(server, tmp_path / "calm", dice, kills=0, longest_s=1)
+        kills = 0
+        for number in range(3):
+            outcome = killed_run(
+                server, tmp_path / f"run{number}", dice, kills=3, longest_s=expected.seconds
+            )
+            assert outcome.content == expected.content
+            again = outcome.repeated - expected.repeated
+            assert again <= outcome.kills * (IN_FLIGHT + QUEUED)
+            kills += outcome.kills
+    assert kills > 0
