@@ -15,12 +15,10 @@ from typing import cast
 from salesmap_async.api.endpoints import SUBMISSION_TABLE, select_tables
 from salesmap_async.errors import StoreError, UsageError
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.history import is_finished, read_history
+from salesmap_async.publish.history import PUBLISHED, is_finished, read_history
 from salesmap_async.settings import DEFAULT_BASE_URL, Settings, WebformPeople
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import RunIdentity, RunKind, open_work_db, read_identity
-
-PUBLISHED = "published"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

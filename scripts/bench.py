@@ -54,6 +54,10 @@ QUICK = 8
 """How much smaller everything is with --quick."""
 
 
+class ProgramFailedError(Exception):
+    """A measured program ended with an error; the text is what it said."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Case:
     """One workspace and one pace. `shares`: shares of records, for the sandbox's --mix.
@@ -240,7 +244,7 @@ class Bench:
         return [*command, "--base-url", server.base_url, "--min-interval", case.interval_s]
 
     def _run(self, command: Sequence[object], folder: Path) -> Usage:
-        """Run a program to its end in `folder`. Exits with its errors when it fails."""
+        """Run a program to its end in `folder`. Raises ProgramFailedError."""
         with (folder / "errors.txt").open("w+", encoding="utf-8") as errors:
             started = time.monotonic()
             process = subprocess.Popen(
@@ -254,7 +258,7 @@ class Bench:
             wall_s = time.monotonic() - started
             if process.returncode != 0:
                 errors.seek(0)
-                raise SystemExit(f"exit code {process.returncode}: {errors.read()}")
+                raise ProgramFailedError(f"exit code {process.returncode}: {errors.read()}")
         return Usage(wall_s=wall_s, cpu_s=cpu_s, peak_mib=peak_mib)
 
 
@@ -394,15 +398,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 1
     chosen = [case for case in CASES if case.letter in options.case]
+    cases = [case.smaller() for case in chosen] if options.quick else chosen
     results: list[Measured] = []
-    for case in [each.smaller() for each in chosen] if options.quick else chosen:
-        for turn in range(options.repeat):
-            print(f"{case.letter} {case.title}, {turn + 1}/{options.repeat} ...", file=sys.stderr)
-            results += bench.measure(case)
-    print(as_table(medians(results)))
-    if options.json:
-        options.json.write_text(json.dumps(list(map(asdict, results)), indent=2), encoding="utf-8")
+    try:
+        for case in cases:
+            for turn in range(options.repeat):
+                print(f"({case.letter}) {case.title}, {turn + 1}/{options.repeat}", file=sys.stderr)
+                results += bench.measure(case)
+    except ProgramFailedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    finally:  # an hour of figures must not be lost with the last case
+        _show(results, options.json)
     return 0
+
+
+def _show(results: list[Measured], json_file: Path | None) -> None:
+    print(as_table(medians(results)))
+    if json_file is not None:
+        json_file.write_text(json.dumps(list(map(asdict, results)), indent=2), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -55,7 +55,9 @@ def error_lines(output: str, limit: int = 6) -> list[str]:
     """Return the lines of a program's output that name its errors, without tracebacks."""
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.startswith(("ERROR:", "Error:"))]
-    return list(dict.fromkeys(errors or lines[-limit:]))[-limit:]
+    if not errors and "Traceback" in output:
+        return lines[-1:]
+    return list(dict.fromkeys(errors or lines))[-limit:]
 
 
 def make_streams_forgiving() -> None:

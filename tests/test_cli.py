@@ -338,4 +338,4 @@ async def test_a_pythons_own_use_of_the_library(tmp_path: Path, make_settings: A
     fault = Fault(action="status", status=500, path="/people")
     async with Sandbox(Workspace.generate(records=200, forms=1), faults=[fault]) as sandbox:
         report = await take_snapshot(make_settings(sandbox))
-    assert (report.retries, report.requests > 10) == (1, True)
+    assert (report.traffic.retries, report.traffic.requests > 10) == (1, True)

@@ -153,9 +153,9 @@ async def test_a_broken_answer_is_tried_again_and_then_named(start: Start, name:
     assert "(tried 4 times)" in str(caught.value)
     assert len(asking.events.of(RequestRetried)) == 3
     assert asking.waits() == [0.01, 0.02, 0.025]
-    assert asking.client.traffic.retries == 3
+    assert asking.client.sent.retries == 3
     # aiohttp may repeat a GET on a connection that was closed under it; each one is counted.
-    assert len(server.requests) == asking.client.traffic.requests >= 4
+    assert len(server.requests) == asking.client.sent.requests >= 4
 
 
 @pytest.mark.parametrize("name", BROKEN)
@@ -291,8 +291,8 @@ async def test_a_429_uses_up_no_retry(start: Start) -> None:
         lambda request: GOOD if request.number > 10 else refusal, max_retries=0
     )
     assert (await asking.page()).records == [{"id": "a"}]
-    assert asking.client.traffic.refusals == 10
-    assert asking.client.traffic.retries == 0
+    assert asking.client.sent.refusals == 10
+    assert asking.client.sent.retries == 0
     assert {event.cause for event in asking.events.of(GateClosed)} == {"the answer's text"}
     assert len(server.requests) == 11
 
@@ -330,8 +330,8 @@ async def test_the_hidden_repeat_takes_a_slot_of_its_own(start: Start) -> None:
     arrivals = [request.at_s for request in server.requests]
     gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
     assert len(arrivals) > 6, "the server saw no hidden repeat: this test proves nothing"
-    assert asking.client.traffic.requests == len(arrivals)
-    assert asking.client.traffic.retries == 0
+    assert asking.client.sent.requests == len(arrivals)
+    assert asking.client.sent.retries == 0
     # Both ends of a gap may be late by a scheduling delay; a repeat without a slot comes in 1 ms.
     assert min(gaps) >= interval_s * 0.8
     assert arrivals[-1] - arrivals[0] >= (len(arrivals) - 1) * interval_s * 0.99

@@ -286,7 +286,7 @@ async def test_history_log_and_reports_tell_the_run(snapshot: Snapshot, events: 
     assert published["tables"]["people"]["rows"] == len(rows_of(report.paths.final_db, "people"))
     (info,) = rows_of(report.paths.final_db, "run_info")
     assert (info["run_tag"], info["base_url"]) == ("told", sandbox.base_url)
-    assert info["requests"] == len(sandbox.arrivals) == report.requests
+    assert info["requests"] == len(sandbox.arrivals) == report.traffic.requests
     assert json.loads(report.paths.run_info_json.read_text("utf-8"))["run_tag"] == "told"
     assert len(json.loads(report.paths.manifest_json.read_text("utf-8"))) == len(CORE_TABLES)
     log = report.paths.log_file.read_text("utf-8")

@@ -46,7 +46,7 @@ _Read = TypeVar("_Read")
 
 
 @dataclass(slots=True)
-class Traffic:
+class Sent:
     """What one client has sent so far."""
 
     requests: int = 0
@@ -106,7 +106,7 @@ class Client:
         self._request_timeout_s = request_timeout_s
         self._max_body_bytes = max_body_bytes
         self._session: aiohttp.ClientSession | None = None
-        self.traffic = Traffic()
+        self.sent = Sent()
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -163,7 +163,7 @@ class Client:
             try:
                 answer = await self._send(path, query, slot)
                 if answer.status == 429:
-                    self.traffic.refusals += 1
+                    self.sent.refusals += 1
                     self._throttle.refused(slot, refusal_wait(answer.headers, answer.body))
                 else:
                     self._throttle.accepted(slot)
@@ -184,7 +184,7 @@ class Client:
 
     async def _wait_before_retry(self, path: str, cause: str, attempt: int) -> None:
         wait_s = min(self._backoff_s * attempt, self._max_backoff_s)
-        self.traffic.retries += 1
+        self.sent.retries += 1
         self._tell(RequestRetried(f"GET {path}", cause, attempt, self._max_retries, wait_s))
         await self._stop.sleep(wait_s)
 
@@ -216,7 +216,7 @@ class Client:
             tries += 1
             if tries > 1:
                 await self._throttle.slot()
-            self.traffic.requests += 1
+            self.sent.requests += 1
             return await handler(request)
 
         return pace

@@ -49,9 +49,10 @@ def _remarks(row: ManifestRow, run_tag: str) -> str:
 
 def _lines(report: RunReport) -> list[str]:
     paths = report.paths
+    traffic = report.traffic
     lines = [
-        f"{report.requests} requests in {report.seconds:.1f} s, {report.retries} retries, "
-        f"{report.refusals} refused (429), {report.waited_s:.0f} s waited for the quota",
+        f"{traffic.requests} requests in {traffic.seconds:.1f} s, {traffic.retries} retries, "
+        f"{traffic.refusals} refused (429), {traffic.waited_s:.0f} s waited for the quota",
         f"final DB   {paths.final_db}",
         f"backup     {paths.backup_db if paths.backup_db.exists() else 'none'}",
         f"log        {paths.log_file}",

@@ -17,9 +17,10 @@ Two rows of one id in one table are two versions: the one later in chain order
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -163,3 +164,15 @@ def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
     """Return all chains in chain order."""
     rows = connection.execute(f"SELECT {CHAIN_COLUMNS} FROM chain ORDER BY name")
     return [chain_from_row(row) for row in rows]
+
+
+def seconds_by_table(chains: Iterable[ChainRow]) -> dict[str, float]:
+    """Return the seconds from the first to the last page of each table that has ended."""
+    spans: dict[str, tuple[datetime, datetime]] = {}
+    for chain in chains:
+        if chain.started_at is None or chain.ended_at is None:
+            continue
+        began, ended = map(datetime.fromisoformat, (chain.started_at, chain.ended_at))
+        known = spans.get(chain.table, (began, ended))
+        spans[chain.table] = (min(began, known[0]), max(ended, known[1]))
+    return {table: (ended - began).total_seconds() for table, (began, ended) in spans.items()}

@@ -1,0 +1,253 @@
+"""The first half of a run: from the API into the work DB.
+
+It begins the run once the token is known to be good, reads every list to its end, and marks the
+work DB as complete. Whatever ends it, everything read until then is committed.
+"""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from salesmap_async.api.client import Client, Whoami
+from salesmap_async.api.endpoints import endpoints_of
+from salesmap_async.api.throttle import Throttle
+from salesmap_async.collect.chains import chain_from_row, new_chain
+from salesmap_async.collect.order import Order
+from salesmap_async.collect.webforms import Webforms
+from salesmap_async.collect.workers import Collector
+from salesmap_async.errors import UsageError
+from salesmap_async.events import Listener, RunStarted
+from salesmap_async.plan import RunPlan
+from salesmap_async.preflight import ask_workspace, check_workspace
+from salesmap_async.publish.published import Published
+from salesmap_async.run_record import RunRecord, now
+from salesmap_async.stop import Stop
+from salesmap_async.store.work_db import (
+    RunIdentity,
+    open_work_db,
+    read_chains,
+    read_run_values,
+    seconds_by_table,
+)
+from salesmap_async.store.writer import Writer
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Traffic:
+    """What all starts of a run together have sent and waited."""
+
+    requests: int = 0
+    retries: int = 0
+    refusals: int = 0
+    waited_s: float = 0.0
+    seconds: float = 0.0
+
+    def __add__(self, other: Traffic) -> Traffic:
+        return Traffic(
+            requests=self.requests + other.requests,
+            retries=self.retries + other.retries,
+            refusals=self.refusals + other.refusals,
+            waited_s=round(self.waited_s + other.waited_s, 3),
+            seconds=round(self.seconds + other.seconds, 3),
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What a complete work DB says of its run. Times are ISO 8601 in UTC."""
+
+    workspace_id: str | None
+    workspace_name: str | None
+    started_at: str
+    collected_at: str
+    traffic: Traffic
+    table_seconds: dict[str, float]
+
+
+def is_complete(work_db: Path) -> bool:
+    """Tell whether everything was read, so that only publishing is left."""
+    with open_work_db(work_db) as connection:
+        return "collected_at" in read_run_values(connection)
+
+
+def read_collected(work_db: Path) -> Collected:
+    """Return what a complete work DB says of its run."""
+    with open_work_db(work_db) as connection:
+        values = read_run_values(connection)
+        table_seconds = seconds_by_table(read_chains(connection))
+    return Collected(
+        workspace_id=values["workspace_id"],
+        workspace_name=values["workspace_name"],
+        started_at=values["started_at"],
+        collected_at=values["collected_at"],
+        traffic=Traffic(**values["traffic"]),
+        table_seconds=table_seconds,
+    )
+
+
+class Reader:
+    """Reads the workspace of one planned run."""
+
+    def __init__(
+        self,
+        plan: RunPlan,
+        *,
+        published: Published | None,
+        webforms: Webforms | None,
+        record: RunRecord,
+        stop: Stop,
+        tell: Listener,
+    ) -> None:
+        self._plan = plan
+        self._settings = plan.settings
+        self._published = published
+        self._webforms = webforms
+        self._record = record
+        self._stop = stop
+        self._tell = tell
+        self._started_s = time.monotonic()
+
+    async def read(self) -> None:
+        """Ask whose token it is, begin the run, and read everything into the work DB.
+
+        Raises UsageError before the run has begun, and any SalesmapError after.
+        """
+        throttle = self._throttle()
+        async with self._client(throttle) as client:
+            whoami = await ask_workspace(client, self._tell)
+            self._check_workspace(whoami)
+            begin_run(self._plan, whoami.workspace_name, self._published, self._record, self._tell)
+            async with self._writer(whoami) as writer:
+                try:
+                    await self._read_lists(client, throttle, writer)
+                    await writer.remember(collected_at=now())
+                finally:
+                    await self._remember_traffic(client, throttle, writer)
+
+    async def _read_lists(self, client: Client, throttle: Throttle, writer: Writer) -> None:
+        endpoints = () if self._plan.kind == "webform-only" else endpoints_of(self._plan.tables)
+        rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
+        collector = Collector(
+            client=client,
+            throttle=throttle,
+            writer=writer,
+            order=Order(self._published.rows if self._published else {}),
+            webforms=self._webforms,
+            concurrency=self._settings.concurrency,
+            stop=self._stop,
+            tell=self._tell,
+        )
+        await collector.collect(map(chain_from_row, endpoints, rows))
+
+    async def _remember_traffic(self, client: Client, throttle: Throttle, writer: Writer) -> None:
+        """Add this start's traffic to the run's; a broken work DB must not hide the first error."""
+        if writer.broken:
+            return
+        earlier = Traffic(**writer.run_values.get("traffic", {}))
+        this_start = Traffic(
+            requests=client.sent.requests,
+            retries=client.sent.retries,
+            refusals=client.sent.refusals,
+            waited_s=throttle.waited_s,
+            seconds=time.monotonic() - self._started_s,
+        )
+        await writer.remember(traffic=_as_json(earlier + this_start))
+
+    def _check_workspace(self, whoami: Whoami) -> None:
+        check_workspace(
+            workspace_id=whoami.workspace_id,
+            workspace_name=whoami.workspace_name,
+            published=self._published,
+            db=self._settings.db_path,
+        )
+        earlier = self._plan.earlier
+        if earlier is not None and earlier.workspace_id not in (None, whoami.workspace_id):
+            raise UsageError(
+                f"run {earlier.run_tag} reads workspace "
+                f"{earlier.workspace_name or earlier.workspace_id}, but the token belongs to "
+                f"{whoami.workspace_name or 'an unknown one'}",
+                cure="use that workspace's token, or start a new run with another --db-path",
+            )
+
+    def _throttle(self) -> Throttle:
+        return Throttle(
+            min_interval_s=self._settings.min_interval_s,
+            backoff_s=self._settings.backoff_s,
+            max_backoff_s=self._settings.max_backoff_s,
+            max_429_wait_s=self._settings.max_429_wait_s,
+            stop=self._stop,
+            tell=self._tell,
+        )
+
+    def _client(self, throttle: Throttle) -> Client:
+        if self._settings.token is None:
+            raise UsageError(
+                "there is no token",
+                cure="set SALESMAP_TOKEN, or use --token-file; or try --sandbox, which needs none",
+            )
+        return Client(
+            base_url=self._settings.base_url,
+            token=self._settings.token,
+            throttle=throttle,
+            stop=self._stop,
+            tell=self._tell,
+            max_retries=self._settings.max_retries,
+            backoff_s=self._settings.backoff_s,
+            max_backoff_s=self._settings.max_backoff_s,
+            request_timeout_s=self._settings.request_timeout_s,
+        )
+
+    def _writer(self, whoami: Whoami) -> Writer:
+        identity = None
+        if self._plan.earlier is None:
+            identity = RunIdentity(
+                run_tag=self._plan.paths.run_tag,
+                kind=self._plan.kind,
+                db_path=str(self._settings.db_path),
+                base_url=self._settings.base_url,
+                workspace_id=whoami.workspace_id,
+                workspace_name=whoami.workspace_name,
+                tables=self._plan.tables,
+                webform_people=self._settings.webform_people,
+                started_at=now(),
+            )
+        return Writer(
+            self._plan.paths.work_db,
+            checkpoint_interval=self._settings.checkpoint_interval,
+            tell=self._tell,
+            identity=identity,
+        )
+
+
+def begin_run(
+    plan: RunPlan,
+    workspace_name: str | None,
+    published: Published | None,
+    record: RunRecord,
+    tell: Listener,
+) -> None:
+    """The preflight has passed: from here on the run leaves traces."""
+    try:
+        plan.paths.work_dir.mkdir(parents=True, exist_ok=plan.earlier is not None)
+    except OSError as error:
+        raise UsageError(
+            f"the run's folder {plan.paths.work_dir} cannot be made: {error.strerror}"
+        ) from None
+    record.begin()
+    tell(
+        RunStarted(
+            paths=plan.paths,
+            base_url=plan.settings.base_url,
+            workspace=workspace_name or "unknown workspace",
+            tables=plan.tables,
+            expected_rows=published.rows if published else {},
+            resumed=plan.earlier is not None,
+        )
+    )
+
+
+def _as_json(traffic: Traffic) -> dict[str, Any]:
+    return {name: getattr(traffic, name) for name in Traffic.__slots__}
