@@ -1,11 +1,14 @@
 """Kill the real collector at random moments, resume it, and compare what it publishes.
 
     python scripts/torture.py --runs 20 --kills 50
+    python scripts/torture.py --paces --records 20000
 
 A sandbox serves one invented workspace in a process of its own. One undisturbed run gives the
 expected content; then every run is killed (SIGKILL) at seeded random moments and resumed by its
 tag until it is done. Each must publish the same content, and what was asked twice is counted from
-the server's own log of arrivals. Needs the installed package; exit code 1 if any run differs.
+the server's own log of arrivals. With `--paces` nothing is killed: the same workspace is read at
+every combination of concurrency and checkpoint interval. Needs the installed package; exit code 1
+if any run differs.
 """
 
 from __future__ import annotations
@@ -86,12 +89,14 @@ def sandbox(folder: Path, *, records: int, latency_s: float, faults: bool) -> It
             process.terminate()
 
 
-def collector(server: Server, folder: Path, tag: str, *, resume: bool) -> subprocess.Popen[bytes]:
+def collector(
+    server: Server, folder: Path, tag: str, *more: str, resume: bool
+) -> subprocess.Popen[bytes]:
     """Start one run of the collector as its own process, everything it writes below `folder`."""
     environ = {"SALESMAP_TOKEN": TOKEN, "PATH": "", "SALESMAP_API_BASE": server.base_url}
     command = [sys.executable, "-m", "salesmap_async", "run", "--quiet"]
     command += ["--resume-run-tag" if resume else "--run-tag", tag]
-    command += ["--min-interval", "0.005", "--backoff", "0.05", "--db-path", "final.db"]
+    command += ["--min-interval", "0.005", "--backoff", "0.05", "--db-path", "final.db", *more]
     with (folder / "stderr.txt").open("ab") as errors:
         return subprocess.Popen(
             command, cwd=folder, env=environ, stdout=subprocess.DEVNULL, stderr=errors
@@ -154,14 +159,18 @@ def main() -> int:
     parser.add_argument("--records", type=int, default=2500)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--faults", action="store_true", help="with 429s, 5xx, resets ...")
+    parser.add_argument("--paces", action="store_true", help="no kills, different paces")
     options = parser.parse_args()
     dice = random.Random(options.seed)
     print(f"seed {options.seed}")
     with tempfile.TemporaryDirectory() as name:
         root = Path(name)
+        latency_s = 0.0 if options.paces else 0.05
         with sandbox(
-            root, records=options.records, latency_s=0.05, faults=options.faults
+            root, records=options.records, latency_s=latency_s, faults=options.faults
         ) as server:
+            if options.paces:
+                return _paces(server, root)
             expected = killed_run(server, root / "undisturbed", dice, kills=0, longest_s=1)
             print(f"undisturbed: {len(expected.content)} tables, {expected.repeated} asked twice")
             return _torture(server, root, dice, expected, options.runs, options.kills)
@@ -191,6 +200,22 @@ def _torture(
         f"mean {sum(repeats) / len(repeats):.1f}, most {max(repeats):.1f}"
     )
     return 1 if different else 0
+
+
+def _paces(server: Server, root: Path) -> int:
+    """Read the workspace at every pace; return 1 if any two contents differ."""
+    contents = []
+    for concurrency in ("1", "16", "64"):
+        for interval in ("1", "50", "100000"):
+            folder = root / f"{concurrency}-{interval}"
+            folder.mkdir()
+            more = ("--concurrency", concurrency, "--checkpoint-interval", interval)
+            with collector(server, folder, "pace", *more, resume=False) as process:
+                assert process.wait() == 0, (folder / "stderr.txt").read_text()
+            contents.append(content_of(folder / "final.db"))
+            same = contents[-1] == contents[0]
+            print(f"concurrency {concurrency}, interval {interval}: {'same' if same else 'OTHER'}")
+    return int(any(content != contents[0] for content in contents))
 
 
 if __name__ == "__main__":

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import gzip
+import itertools
 import json
 import time
+import traceback
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack
 from typing import Any
@@ -103,7 +105,10 @@ HTML = b"<!DOCTYPE html><html><body>maintenance</body></html>"
 PACKED = gzip.compress(json.dumps({"success": True, "data": {"memoList": []}}).encode())
 BROKEN: dict[str, tuple[Reply, str]] = {
     "reset": (Reply(abort=True), "ServerDisconnectedError"),
-    "garbage status line": (Reply(data=b"SMTP ready\r\n\r\n", close=True), "connection trouble: .*400, message=.Bad status line"),
+    "garbage status line": (
+        Reply(data=b"SMTP ready\r\n\r\n", close=True),
+        "connection trouble: .*400, message=.Bad status line",
+    ),
     "header too long": (
         Reply(data=answer(headers="X-Long: " + "x" * 9000 + "\r\n"), close=True),
         "LineTooLong|Header|ClientResponseError",
@@ -197,7 +202,7 @@ async def test_a_server_that_is_not_there_is_tried_again(events: Events) -> None
 async def test_a_hang_is_bounded_by_the_time_without_progress(start: Start) -> None:
     """A server that takes the request and says nothing is given up after the timeout."""
     server, asking = await start(always(hang=True), request_timeout_s=0.2, max_retries=1)
-    with pytest.raises(UnusableAnswerError, match="Timeout"):
+    with pytest.raises(UnusableAnswerError, match="SocketTimeoutError"):
         await asking.page()
     assert len(server.requests) == 2
     await server.no_connection_left()
@@ -242,7 +247,7 @@ async def test_a_refusal_is_not_repeated(
 async def test_a_404_page_is_not_repeated_and_names_the_cure(start: Start) -> None:
     """The HTML page of a route that does not exist points to --base-url."""
     server, asking = await start(always(data=answer(HTML, status="404 Not Found")))
-    with pytest.raises(RequestRefusedError, match="answered 404$") as caught:
+    with pytest.raises(RequestRefusedError, match=r"answered 404$") as caught:
         await asking.page()
     assert "--base-url" in caught.value.cure
     assert len(server.requests) == 1
@@ -256,7 +261,7 @@ async def test_a_redirect_is_not_followed(start: Start, status: int) -> None:
         server, asking = await start(
             always(data=answer(b"", status=f"{status} There", headers=location))
         )
-        with pytest.raises(RequestRefusedError, match="redirect to 127.0.0.1, which is not foll"):
+        with pytest.raises(RequestRefusedError, match=r"redirect to 127.0.0.1, which is not foll"):
             await asking.page()
         assert len(server.requests) == 1
         assert other.requests == []
@@ -328,7 +333,7 @@ async def test_the_hidden_repeat_takes_a_slot_of_its_own(start: Start) -> None:
     for _ in range(6):
         await asking.page()
     arrivals = [request.at_s for request in server.requests]
-    gaps = [later - earlier for earlier, later in zip(arrivals, arrivals[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(arrivals)]
     assert len(arrivals) > 6, "the server saw no hidden repeat: this test proves nothing"
     assert asking.client.sent.requests == len(arrivals)
     assert asking.client.sent.retries == 0
@@ -426,7 +431,8 @@ async def test_no_failure_shows_the_token(start: Start, name: str) -> None:
     assert shown is not None
     assert shown.__cause__ is None
     assert shown.__suppress_context__ or shown.__context__ is None
-    assert CANARY not in repr(shown) + str(shown) + repr(vars(shown)) + repr(asking.events)
+    told = "".join(traceback.format_exception(shown)) + repr(shown) + repr(vars(shown))
+    assert CANARY not in told + repr(asking.events)
 
 
 # /user/me

@@ -57,9 +57,17 @@ def test_every_list_of_the_api_is_there() -> None:
         "/memo/type-list": "typeList",
         "/sequence": "sequenceList",
     }
-    kinds = (
-        "people organization deal lead product quote quote-product todo custom-object"
-    ).split()
+    kinds = [
+        "people",
+        "organization",
+        "deal",
+        "lead",
+        "product",
+        "quote",
+        "quote-product",
+        "todo",
+        "custom-object",
+    ]
     wanted |= {f"/field/{kind}": "fieldList" for kind in kinds}
     for name in ("deal", "lead", "people", "organization"):
         wanted[f"/{name}/history"] = f"{name}HistoryList"

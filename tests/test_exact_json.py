@@ -60,7 +60,9 @@ def test_integers_keep_every_digit(digits: str) -> None:
     assert str(record["b"][0]) == digits
 
 
-@pytest.mark.parametrize("text", ["24000", "24000.0", "1e2", "0.1", "-0.0", "1.7976931348623157e308"])
+@pytest.mark.parametrize(
+    "text", ["24000", "24000.0", "1e2", "0.1", "-0.0", "1.7976931348623157e308"]
+)
 def test_integers_and_floats_stay_what_they_are(text: str) -> None:
     """`24000` is an integer and `24000.0` is not."""
     assert same(exact_json.loads(text.encode()), json.loads(text))
@@ -96,7 +98,10 @@ def test_a_lone_surrogate_survives_both_ways() -> None:
     assert value == {"memo": "\ud83d \N{GRINNING FACE}"}
     assert exact_json.loads(exact_json.dumps(value).encode()) == value
     assert exact_json.has_lone_surrogate(value["memo"])
-    assert exact_json.without_lone_surrogates(value["memo"]) == "\N{REPLACEMENT CHARACTER} \N{GRINNING FACE}"
+    assert (
+        exact_json.without_lone_surrogates(value["memo"])
+        == "\N{REPLACEMENT CHARACTER} \N{GRINNING FACE}"
+    )
 
 
 def test_korean_stays_readable() -> None:

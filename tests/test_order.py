@@ -86,7 +86,17 @@ def test_the_order_keeps_near_the_floor(
     assert simulated_ratio(pages, latency_s, sizes if known else {}) <= 1.05
 
 
-def test_submissions_come_last() -> None:
-    """A form's list is short: long lists go first."""
-    form = submissions_of("f1")
-    assert Order({}).neediest([Chain(form, "f1", "f1"), chain_of("memo")]).name == "memo"
+def test_submissions_come_last_and_begun_ones_before_fresh_ones() -> None:
+    """A form's list is short: long lists go first; one that goes on is longer than one page."""
+    fresh, begun = (Chain(submissions_of(each), each, each) for each in ("fresh", "begun"))
+    begun.pages = 1
+    assert Order({}).neediest([fresh, begun, chain_of("memo")]).name == "memo"
+    assert Order({}).neediest([fresh, begun]).name == "begun"
+
+
+def test_small_lists_say_nothing_of_the_big_ones() -> None:
+    """A list without pages does not make the workspace look bigger than it is."""
+    order, user = Order({}), chain_of("user", pages=1)
+    before = order.pages_left(chain_of("memo"))
+    order.advanced(user)
+    assert order.pages_left(chain_of("memo")) == before

@@ -126,7 +126,21 @@ def test_a_date_without_the_servers_clock_is_measured_by_ours() -> None:
 
 @pytest.mark.parametrize(
     "header",
-    ["", "-5", "0", "-0.0", "nan", "NaN", "inf", "-inf", "Infinity", "soon", "1e999", "10 s", "7;8"],
+    [
+        "",
+        "-5",
+        "0",
+        "-0.0",
+        "nan",
+        "NaN",
+        "inf",
+        "-inf",
+        "Infinity",
+        "soon",
+        "1e999",
+        "10 s",
+        "7;8",
+    ],
 )
 def test_nonsense_counts_as_absent(header: str) -> None:
     """Without a usable header, and without a sentence in the body, nothing is asked for."""

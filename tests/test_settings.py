@@ -15,6 +15,10 @@ from salesmap_async.errors import UsageError
 from salesmap_async.settings import Secret, Settings, option_fields, option_flag
 
 
+def made(name: str, value: Any) -> Settings:
+    return Settings(**{name: value})
+
+
 def test_the_defaults_work() -> None:
     """Without any option the settings are those that the README promises."""
     settings = Settings()
@@ -52,7 +56,7 @@ def test_the_defaults_work() -> None:
 def test_a_number_that_cannot_work_is_named(name: str, value: Any) -> None:
     """The message names the option as it is typed."""
     with pytest.raises(UsageError, match=f"^{option_flag(name)} "):
-        Settings(**{name: value})
+        made(name, value)
 
 
 @pytest.mark.parametrize(
@@ -61,7 +65,7 @@ def test_a_number_that_cannot_work_is_named(name: str, value: Any) -> None:
 def test_what_is_counted_must_be_whole(name: str, value: float) -> None:
     """Half a worker cannot work."""
     with pytest.raises(UsageError, match=f"^{option_flag(name)} "):
-        Settings(**{name: value})
+        made(name, value)
 
 
 @pytest.mark.parametrize(
@@ -78,7 +82,7 @@ def test_what_is_counted_must_be_whole(name: str, value: float) -> None:
 )
 def test_the_smallest_values_are_allowed(name: str, value: Any) -> None:
     """0 and 1 mean what they say."""
-    assert getattr(Settings(**{name: value}), name) == value
+    assert getattr(made(name, value), name) == value
 
 
 @pytest.mark.parametrize(
@@ -133,12 +137,14 @@ def test_a_credential_in_the_url_is_not_printed(url: str) -> None:
     assert "canary" not in str(caught.value)
 
 
-@pytest.mark.parametrize("tag", ["", "a b", "../up", "a/b", "가", "x" * 65, ".", "..", "...", "a\n"])
+@pytest.mark.parametrize(
+    "tag", ["", "a b", "../up", "a/b", "가", "x" * 65, ".", "..", "...", "a\n"]
+)
 @pytest.mark.parametrize("name", ["run_tag", "resume_run_tag"])
 def test_a_run_tag_is_a_plain_file_name(name: str, tag: str) -> None:
     """A tag names files, so it holds nothing that a path could mean otherwise."""
     with pytest.raises(UsageError, match=option_flag(name)):
-        Settings(**{name: tag})
+        made(name, tag)
 
 
 @pytest.mark.parametrize("tag", ["a", "20260301_120000", "nightly-1.2_x", "x" * 64, ".a"])
@@ -149,7 +155,7 @@ def test_a_good_run_tag(tag: str) -> None:
 
 def test_a_directory_is_no_database(tmp_path: Path) -> None:
     """`--db-path` must be a file, or nothing yet."""
-    with pytest.raises(UsageError, match="--db-path .* is a directory"):
+    with pytest.raises(UsageError, match=r"--db-path .* is a directory"):
         Settings(db_path=tmp_path)
 
 
@@ -159,7 +165,7 @@ def test_a_file_is_no_directory(tmp_path: Path, name: str) -> None:
     file = tmp_path / "file"
     file.write_text("x")
     with pytest.raises(UsageError, match=f"{option_flag(name)} .* is a file"):
-        Settings(**{name: file})
+        made(name, file)
 
 
 def test_paths_are_resolved_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from bisect import bisect_left
 from typing import Any
 
@@ -60,7 +61,7 @@ def test_no_two_slots_are_closer_than_the_interval(virtual_time: VirtualTime[Any
 
     starts = virtual_time(scenario())
     assert len(starts) == 400
-    gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert min(gaps) >= INTERVAL_S - ROUNDING_S
 
 
@@ -160,7 +161,7 @@ def test_the_queue_keeps_its_pace_after_the_gate(virtual_time: VirtualTime[Any])
         return await waiting
 
     starts = virtual_time(scenario())
-    gaps = [later - earlier for earlier, later in zip(starts, starts[1:], strict=False)]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(starts)]
     assert min(gaps) >= INTERVAL_S - ROUNDING_S
     assert max(gaps) >= 3.0 - INTERVAL_S
 

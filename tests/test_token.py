@@ -89,7 +89,10 @@ FAILURES: dict[str, tuple[int, dict[str, Any]]] = {
     "truncate": (1, {"action": "truncate", "path": "/memo"}),
     "redirect": (1, {"action": "redirect", "path": "/memo"}),
     "429 for ever": (1, {"action": "429", "seconds": 600, "flavour": "reason", "path": "/memo"}),
-    "echo": (1, {"action": "status", "status": 400, "reason": "헤더가 이상합니다", "path": "/memo"}),
+    "echo": (
+        1,
+        {"action": "status", "status": 400, "reason": "헤더가 이상합니다", "path": "/memo"},
+    ),
 }
 
 

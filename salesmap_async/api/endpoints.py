@@ -16,6 +16,7 @@ WORKSPACE_PATH = "/user/me"
 WEBFORM_TABLE = "webform"
 SUBMISSION_TABLE = "webform_history"
 SUBMISSION_LIST_KEY = "webFormSubmitList"
+SUBMISSION_PATH = "/webForm/{id}/submit"
 
 FIELD_TYPES = (
     "people",
@@ -62,7 +63,7 @@ def submissions_of(form_id: str) -> Endpoint:
     """Return the list of one web form's submissions; they do not carry their form's id."""
     return Endpoint(
         table=SUBMISSION_TABLE,
-        path=f"/webForm/{quote(form_id, safe='')}/submit",
+        path=SUBMISSION_PATH.format(id=quote(form_id, safe="")),
         list_key=SUBMISSION_LIST_KEY,
         added=(("webFormId", form_id),),
     )
@@ -83,7 +84,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(table="team", path="/team", list_key="teamList", paged=False),
     Endpoint(table=WEBFORM_TABLE, path="/webForm", list_key="webFormList", paged=False),
     Endpoint(table="todo", path="/todo", list_key="todoList", group="optional", prior=10),
-    Endpoint(table="product", path="/product", list_key="productList", group="optional"),
+    Endpoint(table="product", path="/product", list_key="productList", group="optional", prior=5),
     Endpoint(
         table="custom_object_definition",
         path="/custom-object-definitions",
@@ -121,6 +122,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         path="/sequence",
         list_key="sequenceList",
         group="optional",
+        prior=5,
         id_key="_id",
     ),
     *(

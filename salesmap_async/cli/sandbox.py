@@ -14,16 +14,51 @@ from salesmap_async.sandbox import SANDBOX_TOKEN, Workspace, load_faults, serve
 
 
 @click.command()
-@click.option("--port", type=click.IntRange(0, 65535), default=8765, show_default=True)
-@click.option("--records", type=click.IntRange(1), default=3000, show_default=True)
-@click.option("--seed", type=int, default=7, show_default=True)
+@click.option(
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8765,
+    show_default=True,
+    help="Port on loopback; 0: any free one.",
+)
+@click.option(
+    "--records",
+    type=click.IntRange(1),
+    default=3000,
+    show_default=True,
+    help="Records in the five big lists together.",
+)
+@click.option(
+    "--seed", type=int, default=7, show_default=True, help="The same seed gives the same workspace."
+)
 @click.option("--mix", multiple=True, metavar="TABLE=SHARE", help="Share of one list, e.g. 0.8.")
-@click.option("--forms", type=click.IntRange(0), default=20, show_default=True)
-@click.option("--wide-fields", type=click.IntRange(0), default=36, show_default=True)
-@click.option("--latency", "latency_s", type=click.FloatRange(0), default=0.0, show_default=True)
+@click.option(
+    "--forms", type=click.IntRange(0), default=20, show_default=True, help="Web forms that exist."
+)
+@click.option(
+    "--wide-fields",
+    type=click.IntRange(0),
+    default=36,
+    show_default=True,
+    help="Stage-tracking fields of each deal and lead.",
+)
+@click.option(
+    "--latency",
+    "latency_s",
+    type=click.FloatRange(0),
+    default=0.0,
+    show_default=True,
+    help="Seconds before each answer.",
+)
 @click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON file.")
 @click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
-@click.option("--used-by-others", type=click.IntRange(0, 100), default=0, show_default=True)
+@click.option(
+    "--used-by-others",
+    type=click.IntRange(0, 100),
+    default=0,
+    show_default=True,
+    help="What another client takes of each 100 requests.",
+)
 @click.option("--token", default=SANDBOX_TOKEN, show_default=True, help="The one it accepts.")
 @click.option("--arrivals", type=click.Path(path_type=Path), help="Log of arrivals, JSON lines.")
 def sandbox(

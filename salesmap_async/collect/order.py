@@ -6,6 +6,7 @@ that is furthest ahead of its own. So every list advances by its share and none 
 end, where it would run alone at the speed of one answer after the other.
 
 Lists without pages go first: they are one request each, and the web forms wait for one of them.
+A form's list is short; one that goes on after its first page goes before those not yet begun.
 """
 
 from __future__ import annotations
@@ -36,21 +37,22 @@ class Order:
 
     def advanced(self, chain: Chain) -> None:
         """Note that `chain` got a page, which tells something of the others' sizes."""
-        if self._expected_pages(chain) is None:
+        endpoint = chain.endpoint
+        big = endpoint.paged and endpoint.table != SUBMISSION_TABLE
+        if big and self._expected_pages(chain) is None:
             self._scale = max(self._scale, _AHEAD * chain.pages / chain.endpoint.prior)
 
     def pages_left(self, chain: Chain) -> float:
         """Return how many pages `chain` is expected to have left; at least a little."""
         if not chain.endpoint.paged:
             return math.inf
+        if chain.endpoint.table == SUBMISSION_TABLE:
+            return 2.0 if chain.pages else 1.0
         expected = self._expected_pages(chain)
         if expected is None:
             expected = chain.endpoint.prior * self._scale
         return max(expected - chain.pages, 0.5)
 
     def _expected_pages(self, chain: Chain) -> float | None:
-        endpoint = chain.endpoint
-        if endpoint.table == SUBMISSION_TABLE or not endpoint.paged:
-            return 1.0
-        rows = self._expected_rows.get(endpoint.table)
-        return None if rows is None else rows / endpoint.page_size
+        rows = self._expected_rows.get(chain.endpoint.table)
+        return None if rows is None else rows / chain.endpoint.page_size

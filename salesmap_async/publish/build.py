@@ -21,8 +21,8 @@ from salesmap_async.api.endpoints import (
     ALL_TABLES,
     CORE_TABLES,
     ENDPOINTS,
+    SUBMISSION_PATH,
     SUBMISSION_TABLE,
-    submissions_of,
 )
 from salesmap_async.errors import PublishError
 from salesmap_async.events import Listener, Note, Step
@@ -227,7 +227,7 @@ def _id_key(table: str) -> str:
 
 def _endpoint(table: str) -> str:
     if table == SUBMISSION_TABLE:
-        return submissions_of("{id}").path
+        return SUBMISSION_PATH
     return ", ".join(each.path for each in ENDPOINTS if each.table == table)
 
 
