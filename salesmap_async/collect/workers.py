@@ -114,8 +114,8 @@ class Collector:
                     await self._add_webforms()
             except StoppedError:
                 return
-            finally:
-                self._put_back(chain)
+            # Not after an error: the run is over, and nobody shall ask this page again.
+            self._put_back(chain)
 
     async def _take(self) -> tuple[Chain, Slot] | None:
         """Wait for a ready chain, then for a slot; None when all is read or the run stops."""
