@@ -7,8 +7,11 @@ import sys
 
 import click
 
+from salesmap_async.cli.restore import restore
 from salesmap_async.cli.run import run
+from salesmap_async.cli.runs import runs
 from salesmap_async.cli.sandbox import sandbox
+from salesmap_async.cli.status import status
 from salesmap_async.version import VERSION
 
 
@@ -20,6 +23,9 @@ def commands() -> None:
 
 commands.add_command(run)
 commands.add_command(sandbox)
+commands.add_command(status)
+commands.add_command(runs)
+commands.add_command(restore)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
     SalesmapError             1  failed; the run can be resumed
     ├── UsageError            2  an option, the configuration or the preflight: nothing was touched
+    │   └── TagTakenError     2  (a generated tag is made anew instead)
     ├── TokenRefusedError     1  401 or 403 (the preflight turns it into a UsageError)
     ├── QuotaExhaustedError   1  refused with 429 for longer than the run may wait
     ├── RequestRefusedError   1  an answer that no retry can mend (400, 404, 3xx ...)
@@ -9,7 +10,8 @@
     ├── TablesFailedError     1  some tables could not be read to their end
     ├── StoreError            1  the work DB cannot be written or read
     ├── PublishError          1  build, backup or verification failed
-    ├── KeptAsideError        3  complete, but the final path stayed locked
+    ├── LockedError           3  the final DB stayed locked
+    │   └── KeptAsideError    3  complete, but kept aside for that reason
     ├── GateRefusedError      4  complete, but suspiciously small
     ├── RunLockedError        5  another run works on the same final DB
     └── StoppedError    130/143  stopped by a signal; the run can be resumed
@@ -59,6 +61,10 @@ class UsageError(SalesmapError):
         self.instead = instead
 
 
+class TagTakenError(UsageError):
+    """Another run, perhaps of another DB, has taken the run tag."""
+
+
 class TokenRefusedError(SalesmapError):
     """The server refuses the token (401) or this client (403)."""
 
@@ -101,13 +107,17 @@ class PublishError(SalesmapError):
     """Building, backing up, replacing or verifying the final DB failed."""
 
 
-class KeptAsideError(SalesmapError):
+class LockedError(SalesmapError):
+    """The final DB stayed locked by another program."""
+
+    exit_code = 3
+
+
+class KeptAsideError(LockedError):
     """The snapshot is complete, but the final path stayed locked.
 
     `kept_at` is where the new data lies: a sibling of the final DB, or the work DB.
     """
-
-    exit_code = 3
 
     def __init__(self, message: str, *, kept_at: Path, cure: str = "") -> None:
         super().__init__(message, cure=cure)

@@ -37,15 +37,23 @@ def dumps(value: Any) -> str:
     """Write compact JSON that `loads` reads back as the same value.
 
     Non-ASCII characters stay as they are, unless the value holds a lone surrogate: then the
-    whole text is escaped to ASCII, the only way to keep it.
+    whole text is escaped to ASCII, the only way to keep it. Raises ValueError for a value nested
+    too deeply to be written.
     """
     try:
         return orjson.dumps(value).decode()
-    except TypeError:  # a lone surrogate or an integer beyond 64 bits
+    except TypeError:  # a lone surrogate, an integer beyond 64 bits, or nested deeply
+        return _dumps_by_stdlib(value)
+
+
+def _dumps_by_stdlib(value: Any) -> str:
+    try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         if has_lone_surrogate(text):
             text = json.dumps(value, separators=(",", ":"), allow_nan=False)
-        return text
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return text
 
 
 def has_lone_surrogate(text: str) -> bool:

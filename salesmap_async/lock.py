@@ -33,3 +33,17 @@ def run_lock(final_db: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def is_held(final_db: Path) -> bool:
+    """Tell whether a run holds the lock of `final_db`; to find out it is taken for a moment.
+
+    Raises UsageError where the lock file cannot be used.
+    """
+    if not lock_path(final_db).exists():
+        return False
+    try:
+        with run_lock(final_db):
+            return False
+    except RunLockedError:
+        return True

@@ -15,7 +15,7 @@ from typing import cast
 from salesmap_async.api.endpoints import SUBMISSION_TABLE, select_tables
 from salesmap_async.errors import StoreError, UsageError
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.history import PUBLISHED, is_finished, read_history
+from salesmap_async.publish.history import PUBLISHED, RESTORED, is_finished, read_history
 from salesmap_async.settings import DEFAULT_BASE_URL, Settings, WebformPeople
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import RunIdentity, RunKind, open_work_db, read_identity
@@ -162,12 +162,14 @@ def _readable_identity(work_db: Path, tag: str) -> RunIdentity:
 def _newest_unfinished(settings: Settings) -> RunIdentity | None:
     """Return the newest unfinished run of this DB and kind, if it is newer than what was published.
 
-    An older one would put older data over newer. Raises UsageError when the newest has lost its
-    work DB: to start anew is then for a person to decide.
+    An older one would put older data over newer, or undo a restore. Raises UsageError when the
+    newest has lost its work DB: to start anew is then for a person to decide.
     """
     kind = "webform-only" if settings.webform_only else "full"
     history = read_history(settings.paths("any").history_file)
-    published = _published_since(history, settings.db_path, kind)
+    published = max(
+        published_since(history, settings.db_path, kind), restored_at(history, settings.db_path)
+    )
     _refuse_lost_work(settings, kind, published)
     for run in resumable_runs(settings.checkpoint_dir):
         if run.db_path != str(settings.db_path) or run.kind != kind:
@@ -178,7 +180,7 @@ def _newest_unfinished(settings: Settings) -> RunIdentity | None:
     return None
 
 
-def _published_since(history: Iterable[dict[str, object]], db_path: Path, kind: str) -> str:
+def published_since(history: Iterable[dict[str, object]], db_path: Path, kind: str) -> str:
     """Return when the last published run of this DB and kind had started; '' for never."""
     published = {
         line["run_tag"]
@@ -191,6 +193,18 @@ def _published_since(history: Iterable[dict[str, object]], db_path: Path, kind: 
         if line.get("run_tag") in published and line.get("kind") == kind
     ]
     return max(starts, default="")
+
+
+def restored_at(history: Iterable[dict[str, object]], db_path: Path) -> str:
+    """Return when this DB was last restored from a backup; '' for never."""
+    return max(
+        (
+            str(line.get("started_at", ""))
+            for line in history
+            if line.get("status") == RESTORED and line.get("final_db_path") == str(db_path)
+        ),
+        default="",
+    )
 
 
 def _refuse_lost_work(settings: Settings, kind: str, published: str) -> None:

@@ -15,6 +15,7 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import Listener, Note, Warned
+from salesmap_async.plan import RunPlan
 from salesmap_async.publish.published import Published
 from salesmap_async.settings import Settings, option_flag
 
@@ -27,7 +28,9 @@ def check_paths(settings: Settings) -> None:
     for name in ("db_path", "backup_dir", "log_dir", "checkpoint_dir"):
         path: Path = getattr(settings, name)
         folder = path.parent if name == "db_path" else path
-        nearest = next(p for p in (folder, *folder.parents) if p.exists())
+        nearest = next((p for p in (folder, *folder.parents) if p.exists()), None)
+        if nearest is None:
+            raise UsageError(f"{option_flag(name)} {path}: there is no such drive")
         if not nearest.is_dir() or not os.access(nearest, os.W_OK | os.X_OK):
             raise UsageError(
                 f"{option_flag(name)} {path}: {nearest} is not a folder that can be written to"
@@ -36,16 +39,29 @@ def check_paths(settings: Settings) -> None:
 
 
 def check_workspace(
-    *, workspace_id: str | None, workspace_name: str | None, published: Published | None, db: Path
+    plan: RunPlan,
+    workspace_id: str | None,
+    workspace_name: str | None,
+    published: Published | None,
 ) -> None:
-    """Raise UsageError when the final DB holds another workspace's data."""
-    if published is None or published.workspace_id is None or workspace_id is None:
+    """Raise UsageError when two workspaces' data would meet in the final DB.
+
+    An unknown workspace may replace a whole snapshot, but not a part of one.
+    """
+    if published is None or published.workspace_id in (None, workspace_id):
         return
-    if published.workspace_id != workspace_id:
+    held = published.workspace_name or published.workspace_id
+    if workspace_id is not None:
         raise UsageError(
-            f"{db} holds workspace {published.workspace_name or published.workspace_id}, but the "
-            f"token belongs to {workspace_name or workspace_id}",
+            f"{plan.paths.final_db} holds workspace {held}, but this run reads "
+            f"{workspace_name or workspace_id}",
             cure="use another --db-path for this workspace, or the other workspace's token",
+        )
+    if set(published.rows) - set(plan.tables):
+        raise UsageError(
+            f"{plan.paths.final_db} holds workspace {held}; the API does not tell whose this token "
+            "is, so its tables cannot be mixed with those",
+            cure="read all tables, or use another --db-path",
         )
 
 

@@ -7,7 +7,8 @@ work DB as complete. Whatever ends it, everything read until then is committed.
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ from salesmap_async.collect.chains import chain_from_row, new_chain
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
-from salesmap_async.errors import UsageError
+from salesmap_async.errors import StoreError, TagTakenError, UsageError
 from salesmap_async.events import Listener, RunStarted
 from salesmap_async.plan import RunPlan
 from salesmap_async.preflight import ask_workspace, check_workspace
@@ -123,9 +124,14 @@ class Reader:
             async with self._writer(whoami) as writer:
                 try:
                     await self._read_lists(client, throttle, writer)
-                    await writer.remember(collected_at=now())
-                finally:
-                    await self._remember_traffic(client, throttle, writer)
+                except BaseException:
+                    # What ended the run is what counts, not that the disk refuses this too.
+                    with suppress(StoreError):
+                        await writer.remember(traffic=self._traffic(client, throttle, writer))
+                    raise
+                await writer.remember(
+                    collected_at=now(), traffic=self._traffic(client, throttle, writer)
+                )
 
     async def _read_lists(self, client: Client, throttle: Throttle, writer: Writer) -> None:
         endpoints = () if self._plan.kind == "webform-only" else endpoints_of(self._plan.tables)
@@ -140,12 +146,10 @@ class Reader:
             stop=self._stop,
             tell=self._tell,
         )
-        await collector.collect(map(chain_from_row, endpoints, rows))
+        await collector.collect(list(map(chain_from_row, endpoints, rows)))
 
-    async def _remember_traffic(self, client: Client, throttle: Throttle, writer: Writer) -> None:
-        """Add this start's traffic to the run's; a broken work DB must not hide the first error."""
-        if writer.broken:
-            return
+    def _traffic(self, client: Client, throttle: Throttle, writer: Writer) -> dict[str, Any]:
+        """Return the traffic of all starts of the run up to now, as JSON values."""
         earlier = Traffic(**writer.run_values.get("traffic", {}))
         this_start = Traffic(
             requests=client.sent.requests,
@@ -154,15 +158,10 @@ class Reader:
             waited_s=throttle.waited_s,
             seconds=time.monotonic() - self._started_s,
         )
-        await writer.remember(traffic=_as_json(earlier + this_start))
+        return asdict(earlier + this_start)
 
     def _check_workspace(self, whoami: Whoami) -> None:
-        check_workspace(
-            workspace_id=whoami.workspace_id,
-            workspace_name=whoami.workspace_name,
-            published=self._published,
-            db=self._settings.db_path,
-        )
+        check_workspace(self._plan, whoami.workspace_id, whoami.workspace_name, self._published)
         earlier = self._plan.earlier
         if earlier is not None and earlier.workspace_id not in (None, whoami.workspace_id):
             raise UsageError(
@@ -229,14 +228,19 @@ def begin_run(
     record: RunRecord,
     tell: Listener,
 ) -> None:
-    """The preflight has passed: from here on the run leaves traces."""
+    """The preflight has passed: from here on the run leaves traces.
+
+    Raises TagTakenError when another run took the tag meanwhile, UsageError when the run's folder
+    or log cannot be made.
+    """
     try:
         plan.paths.work_dir.mkdir(parents=True, exist_ok=plan.earlier is not None)
+    except FileExistsError:
+        raise TagTakenError(f"a run {plan.paths.run_tag} exists already") from None
     except OSError as error:
         raise UsageError(
             f"the run's folder {plan.paths.work_dir} cannot be made: {error.strerror}"
         ) from None
-    record.begin()
     tell(
         RunStarted(
             paths=plan.paths,
@@ -247,7 +251,4 @@ def begin_run(
             resumed=plan.earlier is not None,
         )
     )
-
-
-def _as_json(traffic: Traffic) -> dict[str, Any]:
-    return {name: getattr(traffic, name) for name in Traffic.__slots__}
+    record.begin()

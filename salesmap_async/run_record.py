@@ -1,7 +1,7 @@
 """The trace that one start of a run leaves in the history.
 
-A `started` line once the preflight has passed, and one end line unless the process is killed.
-Ends with exit code 2 or 5 leave none: nothing has begun then.
+A `started` line and one end line, unless the process is killed. Ends with exit code 2 or 5 leave
+none: nothing has begun then.
 """
 
 from __future__ import annotations
@@ -14,7 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.errors import PublishError, SalesmapError, exit_code_of
+from salesmap_async.errors import (
+    PublishError,
+    RunLockedError,
+    SalesmapError,
+    UsageError,
+    exit_code_of,
+)
 from salesmap_async.events import Listener, RunEnded, Warned
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.history import PUBLISHED, append_line
@@ -66,7 +72,7 @@ class RunRecord:
         if self._begun:
             error.run = self._paths
             self._tell(RunEnded(self._paths.run_tag, code, str(error)))
-        if self._begun or code == SalesmapError.exit_code:
+        if code not in (UsageError.exit_code, RunLockedError.exit_code):
             self._append_end(_END_STATUS.get(code, "interrupted"), str(error))
 
     def _append_end(self, status: str, error: str) -> None:

@@ -183,11 +183,17 @@ def _check_base_url(url: str) -> None:
 
 
 def _check_directories(settings: Settings) -> None:
-    if settings.db_path.is_dir():
-        raise UsageError(f"--db-path {settings.db_path} is a directory; name a file")
-    for name in ("backup_dir", "log_dir", "checkpoint_dir"):
+    for name in ("db_path", "backup_dir", "log_dir", "checkpoint_dir"):
         path: Path = getattr(settings, name)
-        if path.exists() and not path.is_dir():
+        try:
+            is_there, is_directory = path.exists(), path.is_dir()
+        except OSError as error:
+            raise UsageError(
+                f"{option_flag(name)} {path} cannot be looked at: {error.strerror}"
+            ) from None
+        if name == "db_path" and is_directory:
+            raise UsageError(f"--db-path {path} is a directory; name a file")
+        if name != "db_path" and is_there and not is_directory:
             raise UsageError(f"{option_flag(name)} {path} is a file; name a directory")
 
 

@@ -9,17 +9,18 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import TypeVar
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.collect.webforms import Webforms
-from salesmap_async.errors import PublishError, UsageError
+from salesmap_async.errors import LockedError, PublishError, TagTakenError, UsageError
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all
 from salesmap_async.lock import run_lock
 from salesmap_async.logs import RunLog
 from salesmap_async.paths import RunPaths
 from salesmap_async.plan import RunPlan, make_plan
-from salesmap_async.preflight import check_paths
+from salesmap_async.preflight import check_paths, check_workspace
 from salesmap_async.publish.history import PUBLISHED
 from salesmap_async.publish.manifest import ManifestRow, RunInfo
 from salesmap_async.publish.publication import (
@@ -69,10 +70,17 @@ async def take_snapshot(
     Every error says what happened; `error.run` names the files of the run, if it had begun, and
     `error.published` is true when the final DB already holds the new data.
     """
-    plan = make_plan(settings)
-    check_paths(plan.settings)
-    with run_lock(plan.settings.db_path), RunLog() as log:
-        return await _Run(plan, tell_all(log, listener), stop or Stop()).do()
+    stop = stop or Stop()
+    while True:
+        plan = make_plan(settings)
+        check_paths(plan.settings)
+        try:
+            with run_lock(plan.settings.db_path), RunLog() as log:
+                return await _Run(plan, tell_all(log, listener), stop).do()
+        except TagTakenError:
+            # Two runs of different DBs, started in the same second: the next tag is free.
+            if settings.run_tag is not None:
+                raise
 
 
 class _Run:
@@ -93,7 +101,7 @@ class _Run:
         self._listener(event)
 
     async def do(self) -> RunReport:
-        published = await _in_thread(lambda: read_published(self._settings.db_path))
+        published = await _in_thread(self._read_published)
         webforms = self._webforms(published)
         if self._plan.remark:
             self._tell(Note(self._plan.remark))
@@ -111,10 +119,19 @@ class _Run:
             warnings=tuple(self._warnings),
         )
 
+    def _read_published(self) -> Published | None:
+        try:
+            return read_published(self._settings.db_path)
+        except LockedError as error:
+            if self._plan.kind == "webform-only":
+                raise
+            raise UsageError(str(error), cure=error.cure) from error
+
     async def _read(self, published: Published | None, webforms: Webforms | None) -> None:
         """Read what is left to read; a run that has read everything needs neither API nor token."""
         earlier = self._plan.earlier
         if earlier is not None and is_complete(self._paths.work_db):
+            check_workspace(self._plan, earlier.workspace_id, earlier.workspace_name, published)
             begin_run(self._plan, earlier.workspace_name, published, self._record, self._tell)
             return
         reader = Reader(
@@ -142,7 +159,7 @@ class _Run:
             tables=self._plan.tables,
             people=self._settings.webform_people,
             final_db=self._settings.db_path,
-            published_tables=published.rows if published else (),
+            published_tables=published.tables_read if published else (),
         )
 
     def _publish(
@@ -186,7 +203,10 @@ class _Run:
         }
         try:
             self._record.publish(
-                tables=tables, warnings=self._warnings, **asdict(collected.traffic)
+                tables=tables,
+                size_bytes=_size_of(self._paths.final_db),
+                warnings=self._warnings,
+                **asdict(collected.traffic),
             )
         except PublishError as error:
             self._tell(Warned(f"{error}; the snapshot is published, the work DB is kept"))
@@ -198,6 +218,13 @@ class _Run:
                 leftover.unlink()
         except OSError as error:
             self._tell(Warned(f"{self._paths.work_dir} could not be tidied up: {error}"))
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
 
 
 async def _in_thread(work: Callable[[], _Result]) -> _Result:

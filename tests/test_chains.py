@@ -208,15 +208,41 @@ def test_a_list_is_read_anew_when_no_remembered_cursor_helps(unknown: str) -> No
 
 
 def test_a_cursor_refused_although_its_record_lives_fails_by_name() -> None:
-    """A server that refuses the cursor it gave is asked once more, then the table fails."""
+    """A cursor that is refused for ever: asked once more, read anew once, then the table fails."""
     chain = chain_of()
-    chain.take(Page(records("a"), "a"))
-    chain.cursor_refused("no")  # asks the first page again
-    chain.take(Page(records("a"), "a"))
-    assert chain.progress()["cursor"] == "a"
-    assert not chain.ended
-    with pytest.raises(ChainBrokenError, match="refuses the cursor it gave itself"):
+
+    def refused_twice() -> Any:
+        chain.take(Page(records("a"), "a"))
         chain.cursor_refused("no")
+        chain.take(Page(records("a"), "a"))
+        assert (chain.progress()["cursor"], chain.ended) == ("a", False)
+        return chain.cursor_refused("no")
+
+    assert refused_twice().restart
+    with pytest.raises(ChainBrokenError, match="refuses the cursor it gave itself"):
+        refused_twice()
+
+
+def test_a_refusal_that_turns_into_an_empty_page_is_the_end() -> None:
+    """One 400 at the last cursor, then the empty page that it always was: the list has ended."""
+    chain, store = chain_of(), Store()
+    store.add(chain.take(Page(records("a"), "a")))
+    store.add(chain.cursor_refused("no"))
+    for page in (Page(records("a"), "a"), Page([], None), Page(records("a"), "a")):
+        store.add(chain.take(page))
+    assert (store.ids, chain.state) == (["a"], "done")
+
+
+def test_an_expired_cursor_is_replaced_by_the_fresh_one_of_the_page_before() -> None:
+    """The page before ends at the same record under another cursor: that one leads on."""
+    chain, store = chain_of(), Store()
+    store.add(chain.take(Page(records("a", "b"), "old-cursor")))
+    chain = resumed(chain)
+    store.add(chain.cursor_refused("expired"))
+    store.add(chain.take(Page(records("a", "b"), "fresh-cursor")))
+    assert chain.cursor == "fresh-cursor"
+    store.add(chain.take(Page(records("c"), None)))
+    assert (store.ids, chain.state) == (["a", "b", "c"], "done")
 
 
 def test_a_cursor_refused_once_is_taken_up_again() -> None:
@@ -234,6 +260,14 @@ def test_an_unpaged_list_that_gives_its_first_page_again_has_ended() -> None:
     chain, store = chain_of(TEAM), Store()
     store.add(chain.take(Page(records("a", "b"), "b")))
     store.add(chain.take(Page(records("a", "b"), "b")))
+    assert (store.ids, chain.state) == (["a", "b"], "done")
+
+
+def test_an_unpaged_list_may_repeat_its_page_without_a_cursor() -> None:
+    """The repeated page is known by its last record, whatever cursor it carries."""
+    chain, store = chain_of(TEAM), Store()
+    store.add(chain.take(Page(records("a", "b"), "b")))
+    store.add(chain.take(Page(records("a", "b"), None)))
     assert (store.ids, chain.state) == (["a", "b"], "done")
 
 

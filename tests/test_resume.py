@@ -5,17 +5,34 @@ from __future__ import annotations
 import dataclasses
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from salesmap_async import RunReport, Settings, take_snapshot
-from salesmap_async.errors import StoppedError, TablesFailedError, TokenRefusedError, UsageError
-from salesmap_async.events import Event, Listener, Note, TableProgress, Warned
+from salesmap_async.api.endpoints import CORE_TABLES
+from salesmap_async.errors import (
+    GateRefusedError,
+    StoppedError,
+    TablesFailedError,
+    TokenRefusedError,
+    UsageError,
+)
+from salesmap_async.events import (
+    CheckpointCommitted,
+    Event,
+    Listener,
+    Note,
+    TableFinished,
+    TableProgress,
+    Warned,
+)
 from salesmap_async.publish.history import read_history
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
+from salesmap_async.store.work_db import open_work_db, read_run_values
 from tests.conftest import Events, MakeSettings, Snapshot, rows_of, table_hashes
 
 SIZE: dict[str, Any] = {"records": 900, "forms": 3}
@@ -126,12 +143,17 @@ async def test_a_cursor_whose_record_is_gone_after_the_stop_still_leads_on(
                 sandbox, run_tag=unknown, db_path=make_settings(sandbox).db_path.with_name(unknown)
             )
             await interrupt(settings, events)
+            deleted = 0
             mirror = json.loads(settings.paths(unknown).checkpoint_json.read_text("utf-8"))
             for table in ("organization", "people", "deal", "lead", "memo"):
                 state = mirror["tables"][table]
                 if state["state"] == "reading" and state["cursor"]:
                     records = workspace.table(table)
-                    del records[records.position(state["cursor"]) or 0]
+                    position = records.position(state["cursor"])
+                    assert position is not None
+                    del records[position]
+                    deleted += 1
+            assert deleted >= 3
             report = await take_snapshot(
                 dataclasses.replace(settings, run_tag=None, resume_run_tag=unknown), events
             )
@@ -348,3 +370,119 @@ async def test_a_stopped_web_form_run_goes_on_as_one(
     assert asked.count("/people") == len(
         {a.cursor for a in sandbox.arrivals if a.path == "/people"}
     )
+
+
+async def test_a_complete_run_whose_figures_were_lost_still_publishes(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Completeness and figures are committed together: no kill leaves a run that cannot go on."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox, run_tag="t", allow_shrink=False)
+        await take_snapshot(dataclasses.replace(settings, run_tag="first"))
+        seen: list[set[str]] = []
+
+        def look(event: Event) -> None:
+            if isinstance(event, CheckpointCommitted) and settings.paths("t").work_db.exists():
+                with open_work_db(settings.paths("t").work_db) as connection:
+                    seen.append(set(read_run_values(connection)))
+
+        await take_snapshot(settings, look)
+    assert all(("collected_at" in keys) == ("traffic" in keys) for keys in seen)
+    assert any("collected_at" in keys for keys in seen)
+
+
+async def test_a_publish_only_resume_still_checks_the_workspace(
+    make_settings: MakeSettings,
+) -> None:
+    """While the run waited, the final DB became another workspace's: exit 2, nothing mixed."""
+    workspace = Workspace.generate(**SIZE)
+    async with Sandbox(workspace, quota=False) as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+        del workspace.table("memo")[5:]
+        with pytest.raises(GateRefusedError):
+            await take_snapshot(dataclasses.replace(settings, run_tag="a", only=("memo",)))
+    settings.db_path.unlink()
+    async with Sandbox(Workspace.generate(**SIZE, seed=8), quota=False) as other:
+        theirs = await take_snapshot(make_settings(other))
+        before = table_hashes(theirs.paths.final_db)
+        with pytest.raises(UsageError, match="holds workspace"):
+            await take_snapshot(
+                dataclasses.replace(settings, resume_run_tag="a", allow_shrink=True)
+            )
+    assert table_hashes(theirs.paths.final_db) == before
+
+
+async def test_an_unknown_workspace_may_not_be_mixed_with_a_known_one(snapshot: Snapshot) -> None:
+    """Where /user/me tells nothing, a part of the snapshot cannot be renewed, a whole one can."""
+    async with sandbox_of() as sandbox:
+        await snapshot(sandbox)
+        sandbox.faults.append(Fault(action="status", status=404, path="/user/me", times=None))
+        with pytest.raises(UsageError, match="cannot be mixed"):
+            await snapshot(sandbox, only=("memo",))
+        await snapshot(sandbox)
+
+
+async def test_a_form_that_nobody_names_any_more_is_not_published_half_read(
+    make_settings: MakeSettings, events: Events
+) -> None:
+    """Stopped, people renewed by another run, resumed: what was read of such a form is dropped."""
+    workspace = Workspace.generate(records=900, forms=3)
+    async with Sandbox(workspace, quota=False) as sandbox:
+        settings = make_settings(sandbox)
+        full = await take_snapshot(settings)
+        form = max(workspace.submissions, key=lambda each: len(workspace.submissions[each]))
+        more = [dict(s, id=f"more-{n}") for n, s in enumerate(workspace.submissions[form] * 20)]
+        workspace.submissions[form].extend(more)
+        forms = dataclasses.replace(settings, run_tag="forms", webform_only=True, concurrency=1)
+        await interrupt(forms, events, pages=2)
+        people = workspace.table("people")
+        for position in range(len(people)):
+            named = people[position].get("제출된 웹폼 목록")
+            if named:
+                people[position]["제출된 웹폼 목록"] = [f for f in named if f["id"] != form]
+        await take_snapshot(dataclasses.replace(settings, allow_shrink=True))
+        report = await take_snapshot(
+            dataclasses.replace(settings, resume_run_tag="forms", allow_shrink=True)
+        )
+    rows = rows_of(full.paths.final_db, "webform_history")
+    assert form not in {row["webFormId"] for row in rows}
+    assert report.run_tag == "forms"
+
+
+async def test_tables_read_before_the_stop_are_told_as_finished(
+    make_settings: MakeSettings, events: Events
+) -> None:
+    """A resume shows what is there already, so that no bar stays empty."""
+    fault = Fault(action="status", status=400, path="/people", nth=3, times=None)
+    async with sandbox_of(faults=[fault]) as sandbox:
+        settings = make_settings(sandbox, run_tag="t")
+        with pytest.raises(TablesFailedError):
+            await take_snapshot(settings)
+        sandbox.faults.clear()
+        await take_snapshot(dataclasses.replace(settings, run_tag=None, resume_run_tag="t"), events)
+    finished = [event.table for event in events.of(TableFinished)]
+    assert sorted(finished) == sorted(CORE_TABLES)
+
+
+async def test_two_runs_that_take_the_same_tag_both_go_on(make_settings: MakeSettings) -> None:
+    """Two DBs, one checkpoint folder, the same second: the second run takes the next free tag."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox, only=("user",))
+        taken: list[str] = []
+
+        def take_the_tag(event: Event) -> None:
+            if isinstance(event, Note) and "workspace" in event.text and not taken:
+                # Between the plan and the begin of this run, another process takes its tag.
+                tag = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
+                for each in (tag, _second_before(tag)):
+                    settings.paths(each).work_dir.mkdir(parents=True, exist_ok=True)
+                    taken.append(each)
+
+        report = await take_snapshot(settings, take_the_tag)
+    assert report.run_tag not in taken
+
+
+def _second_before(tag: str) -> str:
+    moment = datetime.strptime(tag, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
+    return f"{moment - timedelta(seconds=1):%Y%m%d_%H%M%S}"

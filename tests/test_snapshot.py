@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import re
 import sqlite3
@@ -10,9 +11,16 @@ from typing import Any
 
 import pytest
 
+from salesmap_async import take_snapshot
 from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES, ENDPOINTS, SUBMISSION_TABLE
-from salesmap_async.errors import GateRefusedError, UsageError
-from salesmap_async.events import Note, RunStarted, TableFinished
+from salesmap_async.errors import (
+    GateRefusedError,
+    KeptAsideError,
+    LockedError,
+    TablesFailedError,
+    UsageError,
+)
+from salesmap_async.events import Event, Note, RunStarted, Step, TableFinished
 from salesmap_async.publish.history import read_history
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from tests.conftest import Events, MakeSettings, Snapshot, rows_of, table_hashes
@@ -367,3 +375,103 @@ async def test_records_that_come_twice_while_the_list_is_edited_are_one_row(
     people = list(workspace.table("people"))
     assert manifest.duplicates == 1
     assert differences(report.paths.final_db, "people", people) == []
+
+
+async def test_the_gate_knows_whose_submissions_the_table_holds(snapshot: Snapshot) -> None:
+    """A run in between that did not read them, or that renewed them alone, changes no scope."""
+    workspace = Workspace.generate(records=1200, forms=4)
+    async with Sandbox(workspace, quota=False) as sandbox:
+        await snapshot(sandbox, webform_people="all")
+        for submissions in workspace.submissions.values():
+            del submissions[len(submissions) // 3 :]
+        await snapshot(sandbox, only=("memo",))
+        await snapshot(sandbox)
+        await snapshot(sandbox, webform_only=True, webform_people="all", allow_shrink=True)
+        for submissions in workspace.submissions.values():
+            del submissions[len(submissions) // 3 :]
+        await snapshot(sandbox)
+
+
+async def test_a_table_that_no_run_has_read_is_no_source_of_web_forms(snapshot: Snapshot) -> None:
+    """After `--only organization` there are no people yet: --webform-only says so."""
+    async with Sandbox(Workspace.generate(**SMALL), quota=False) as sandbox:
+        await snapshot(sandbox, only=("organization",))
+        with pytest.raises(UsageError, match="webform_history needs deal, people, webform"):
+            await snapshot(sandbox, webform_only=True)
+
+
+@pytest.mark.parametrize("webform_only", [False, True])
+async def test_a_final_db_locked_from_the_gate_on_keeps_the_data_aside(
+    make_settings: MakeSettings, webform_only: bool
+) -> None:
+    """Not even a backup can be made: exit 3, the old content, and the run only has to publish."""
+    locks: list[sqlite3.Connection] = []
+
+    def lock_at_the_gate(event: Event) -> None:
+        if isinstance(event, Step) and event.name == "gate":
+            connection = sqlite3.connect(settings.db_path, check_same_thread=False)
+            connection.execute("BEGIN EXCLUSIVE")
+            locks.append(connection)
+
+    async with Sandbox(Workspace.generate(**SMALL), quota=False) as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+        before = table_hashes(settings.db_path)
+        locked = dataclasses.replace(settings, run_tag="t", webform_only=webform_only)
+        with pytest.raises(KeptAsideError) as kept:
+            await take_snapshot(locked, lock_at_the_gate)
+        locks[0].close()
+        assert kept.value.exit_code == 3
+        assert kept.value.kept_at.exists()
+        assert table_hashes(settings.db_path) == before
+        sandbox.arrivals.clear()
+        report = await take_snapshot(dataclasses.replace(settings, resume_run_tag="t"))
+        assert sandbox.arrivals == []
+    assert report.run_tag == "t"
+
+
+async def test_a_final_db_locked_at_the_start(make_settings: MakeSettings) -> None:
+    """A whole run says exit 2 before it reads anything; the web-form run says locked, exit 3."""
+    async with Sandbox(Workspace.generate(**SMALL), quota=False) as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+        sandbox.arrivals.clear()
+        connection = sqlite3.connect(settings.db_path)
+        connection.execute("BEGIN EXCLUSIVE")
+        try:
+            with pytest.raises(UsageError, match="is locked"):
+                await take_snapshot(settings)
+            with pytest.raises(LockedError, match="is locked") as locked:
+                await take_snapshot(dataclasses.replace(settings, webform_only=True))
+        finally:
+            connection.close()
+        assert locked.value.exit_code == 3
+        assert sandbox.arrivals == []
+
+
+async def test_a_reader_of_the_work_db_does_not_fail_the_run(make_settings: MakeSettings) -> None:
+    """Somebody looks into snapshot.db while it is written: the run publishes all the same."""
+    readers: list[sqlite3.Connection] = []
+
+    def look_inside(event: Event) -> None:
+        if isinstance(event, TableFinished) and event.table == "people":
+            reader = sqlite3.connect(settings.paths("t").work_db)
+            reader.execute("BEGIN")
+            reader.execute("SELECT count(*) FROM record").fetchone()
+            readers.append(reader)
+
+    async with Sandbox(Workspace.generate(**SMALL), quota=False) as sandbox:
+        settings = make_settings(sandbox, run_tag="t")
+        report = await take_snapshot(settings, look_inside)
+    readers[0].close()
+    assert rows_of(report.paths.final_db, "people")
+
+
+async def test_a_record_nested_too_deeply_fails_its_table_by_name(snapshot: Snapshot) -> None:
+    """Nothing is cut out of it, and nothing crashes."""
+    deep = "[" * 1000 + "]" * 1000
+    body = '{"success":true,"data":{"memoList":[{"id":"m","깊이":%s}],"nextCursor":null}}' % deep
+    fault = Fault(action="garbage", path="/memo", body=body, times=None)
+    async with Sandbox(Workspace.generate(**SMALL), quota=False, faults=[fault]) as sandbox:
+        with pytest.raises(TablesFailedError, match=r"memo: .*nested too deeply"):
+            await snapshot(sandbox, max_retries=0)

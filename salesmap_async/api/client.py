@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ssl
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self, TypeVar
@@ -30,6 +30,7 @@ from salesmap_async.api.pages import (
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.errors import (
     RequestRefusedError,
+    SalesmapError,
     TokenRefusedError,
     UnusableAnswerError,
     UsageError,
@@ -56,11 +57,12 @@ class Sent:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """One answer of the server, its body read to the end."""
+    """One answer of the server, its body read to the end, and the slot of its request."""
 
     status: int
     headers: Mapping[str, str]
     body: bytes
+    slot: Slot
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,10 +166,11 @@ class Client:
                 answer = await self._send(path, query, slot)
                 if answer.status == 429:
                     self.sent.refusals += 1
-                    self._throttle.refused(slot, refusal_wait(answer.headers, answer.body))
+                    self._throttle.refused(answer.slot, refusal_wait(answer.headers, answer.body))
                 else:
-                    self._throttle.accepted(slot)
-                    _check_status(path, self._without_token(answer))
+                    self._throttle.accepted(answer.slot)
+                    if not 200 <= answer.status < 300:
+                        raise _error_of(path, self._without_token(answer))
                     return read(answer)
             except UnusableAnswerError as error:
                 cause = str(error).replace(self._token, "***")
@@ -180,7 +183,7 @@ class Client:
     def _without_token(self, answer: Answer) -> Answer:
         """Return `answer` fit to be quoted: an error text may repeat the header it is about."""
         body = answer.body.replace(self._token.encode(), b"***")
-        return Answer(answer.status, answer.headers, body)
+        return replace(answer, body=body)
 
     async def _wait_before_retry(self, path: str, cause: str, attempt: int) -> None:
         wait_s = min(self._backoff_s * attempt, self._max_backoff_s)
@@ -193,19 +196,23 @@ class Client:
         if self._session is None:
             raise RuntimeError("the client is used outside its `async with` block")
         url = URL(self._base_url + path, encoded=True).update_query(query)
+        slots = [slot]
         try:
             async with self._session.get(
-                url, allow_redirects=False, middlewares=(self._pace_repeats(slot),)
+                url, allow_redirects=False, middlewares=(self._pace_repeats(slots),)
             ) as response:
                 body = await self._read_body(path, response)
-                return Answer(response.status, response.headers, body)
-        except aiohttp.ClientSSLError as error:
+                return Answer(response.status, response.headers, body, slots[-1])
+        except aiohttp.ClientConnectorCertificateError as error:
             raise _untrusted(error) from None
         except (aiohttp.ClientError, TimeoutError, OSError, ValueError) as error:
             raise UnusableAnswerError(_connection_trouble(error), status=None) from None
 
-    def _pace_repeats(self, slot: Slot) -> aiohttp.ClientMiddlewareType:
-        """Return a middleware that lets the first try pass and makes a repeat take a slot."""
+    def _pace_repeats(self, slots: list[Slot]) -> aiohttp.ClientMiddlewareType:
+        """Return a middleware that lets the first try pass and makes a repeat take a slot.
+
+        `slots` holds the first try's slot; a repeat's is appended.
+        """
         tries = 0
 
         async def pace(
@@ -215,7 +222,7 @@ class Client:
             nonlocal tries
             tries += 1
             if tries > 1:
-                await self._throttle.slot()
+                slots.append(await self._throttle.slot())
             self.sent.requests += 1
             return await handler(request)
 
@@ -246,17 +253,15 @@ def _header_safe(token: Secret) -> str:
     return text
 
 
-def _check_status(path: str, answer: Answer) -> None:
-    """Raise the error that the status stands for; return for 2xx."""
+def _error_of(path: str, answer: Answer) -> SalesmapError:
+    """Return the error that a status other than 2xx and 429 stands for."""
     status = answer.status
-    if 200 <= status < 300:
-        return
     reason = server_reason(answer.body)
     said = f"GET {path} answered {status}" + (reason and f": {reason}")
     if status in (401, 403):
-        raise TokenRefusedError(said, cure=_TOKEN_CURES[status])
+        return TokenRefusedError(said, cure=_TOKEN_CURES[status])
     if status >= 500 or status in (408, 425):
-        raise UnusableAnswerError(said, status=status)
+        return UnusableAnswerError(said, status=status)
     cure = ""
     if 300 <= status < 400:
         host = _host_of(answer.headers.get("Location", ""))
@@ -264,7 +269,7 @@ def _check_status(path: str, answer: Answer) -> None:
         cure = "check --base-url"
     elif status == 404:
         cure = "there is no such route: check --base-url (https://salesmap.kr/api/v2)"
-    raise RequestRefusedError(said, status=status, reason=reason, cure=cure)
+    return RequestRefusedError(said, status=status, reason=reason, cure=cure)
 
 
 def _host_of(location: str) -> str | None:
@@ -291,8 +296,8 @@ def _connection_trouble(error: BaseException) -> str:
     return f"connection trouble: {type(error).__name__}" + (text and f": {text[:200]}")
 
 
-def _untrusted(error: aiohttp.ClientSSLError) -> RequestRefusedError:
-    cause = getattr(error, "certificate_error", None) or error.os_error
+def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> RequestRefusedError:
+    cause = error.certificate_error
     why = cause.verify_message if isinstance(cause, ssl.SSLCertVerificationError) else str(cause)
     return RequestRefusedError(
         f"the server's certificate is not trusted: {why[:200]}",

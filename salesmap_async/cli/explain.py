@@ -1,10 +1,50 @@
-"""The one paragraph that every non-zero end prints: what happened, what is safe, what next."""
+"""How every command fails: one paragraph, what happened, what is safe, what next; an exit code."""
 
 from __future__ import annotations
 
-from salesmap_async.errors import GateRefusedError, KeptAsideError, SalesmapError, UsageError
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import click
+
+from salesmap_async.cli.options import same_command_again
+from salesmap_async.errors import (
+    GateRefusedError,
+    KeptAsideError,
+    SalesmapError,
+    UsageError,
+    exit_code_of,
+)
 from salesmap_async.logs import printable
 from salesmap_async.settings import Settings
+
+
+@dataclass(slots=True)
+class Attempt:
+    """What a command has found out by the time it fails.
+
+    `next_command` returns what to type after an error, once there are settings.
+    """
+
+    settings: Settings | None = None
+    next_command: Callable[[SalesmapError], str] = lambda _error: same_command_again()
+
+
+@contextmanager
+def explaining() -> Iterator[Attempt]:
+    """Turn a SalesmapError of the block into its paragraph on standard error and its exit code."""
+    attempt = Attempt()
+    try:
+        yield attempt
+    except SalesmapError as error:
+        if attempt.settings is None:
+            name = click.get_current_context().info_name
+            command = f"python -m salesmap_async {name} --help"
+        else:
+            command = attempt.next_command(error)
+        click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
+        raise SystemExit(exit_code_of(error)) from None
 
 
 def explain(error: SalesmapError, settings: Settings | None, command: str) -> str:
@@ -32,10 +72,10 @@ def _what_is_safe(error: SalesmapError, settings: Settings) -> str:
     final_db = error.run.final_db if error.run else settings.db_path
     if error.published:
         return f"{final_db} holds the new, complete snapshot."
-    if error.run is None:
-        return f"Nothing was touched; {final_db} is as it was."
     if isinstance(error, KeptAsideError):
         return f"{final_db} is as it was; the new data lies complete at {error.kept_at}."
+    if error.run is None:
+        return f"Nothing was touched; {final_db} is as it was."
     return f"{final_db} is as it was; what was read is kept in {error.run.work_dir}."
 
 

@@ -71,6 +71,16 @@ def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file:
     return _as_typed(words)
 
 
+def path_command(settings: Settings, command: str, *arguments: str) -> str:
+    """Return any command with `arguments` and the path options that differ from their defaults."""
+    words = ["python", "-m", "salesmap_async", command, *arguments]
+    usual = Settings()
+    for name in PATH_OPTIONS:
+        if getattr(settings, name) != getattr(usual, name):
+            words += [option_flag(name), str(getattr(settings, name))]
+    return _as_typed(words)
+
+
 def same_command_again() -> str:
     """Return the command line of this process, as it would be typed again."""
     return _as_typed(["python", "-m", "salesmap_async", *sys.argv[1:]])

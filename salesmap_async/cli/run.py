@@ -11,7 +11,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from salesmap_async.cli.explain import explain, next_arguments
+from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.options import (
     command_line,
     read_token,
@@ -20,7 +20,7 @@ from salesmap_async.cli.options import (
 )
 from salesmap_async.cli.signals import stopping_on_signals
 from salesmap_async.cli.summary import print_summary
-from salesmap_async.errors import SalesmapError, exit_code_of
+from salesmap_async.errors import SalesmapError
 from salesmap_async.progress import Verbosity, progress_listener
 from salesmap_async.sandbox import Sandbox, Workspace
 from salesmap_async.settings import Secret, Settings, option_fields
@@ -57,30 +57,28 @@ def run(
     **options: Any,
 ) -> None:
     """Read the whole workspace and publish it as one SQLite file, complete or not at all."""
-    settings: Settings | None = None
     console = Console()
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
-    try:
+    with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
         if sandbox and settings.db_path == Settings().db_path:
             settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
-        report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox))
-    except SalesmapError as error:
-        command = _next_command(error, settings, sandbox=sandbox, token_file=token_file)
-        click.echo(f"salesmap-async: {explain(error, settings, command)}", err=True)
-        raise SystemExit(exit_code_of(error)) from None
-    except asyncio.CancelledError:  # a second signal before the run had begun
-        click.echo("salesmap-async: stopped; nothing was touched.", err=True)
-        raise SystemExit(130) from None
+        attempt.settings = settings
+        attempt.next_command = lambda error: _next_command(
+            error, settings, sandbox=sandbox, token_file=token_file
+        )
+        try:
+            report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox))
+        except asyncio.CancelledError:  # a second signal before the run had begun
+            click.echo("salesmap-async: stopped; nothing was touched.", err=True)
+            raise SystemExit(130) from None
     print_summary(report, console)
 
 
 def _next_command(
-    error: SalesmapError, settings: Settings | None, *, sandbox: bool, token_file: Path | None
+    error: SalesmapError, settings: Settings, *, sandbox: bool, token_file: Path | None
 ) -> str:
-    """Return what to type: the resume of a begun run, this command again, or the help."""
-    if settings is None:
-        return "python -m salesmap_async run --help"
+    """Return what to type: the resume of a begun run, or this command again."""
     arguments = next_arguments(error)
     if arguments is None:
         return same_command_again()

@@ -3,8 +3,9 @@
 I3: a next cursor must not have been seen in its chain. An end counts only if it is sure: records
 without a further cursor are; an empty page after a cursor, or a refused cursor (400), is not,
 because the record that the cursor names may just have been deleted. Then the page before is asked
-again: if it ends at the same record, that was the end; else the chain goes on from its new end,
-or from one page further back. Only when none of the last cursors helps is the list read anew.
+again: if it ends at the same record, an empty page was the end, and a refused cursor is asked once
+more; else the chain goes on from the page's new end, or from one page further back. Only when none
+of the last cursors helps is the list read anew.
 
 No I/O here: a Chain is told each answer and says what to store and what to ask next.
 """
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from salesmap_async import exact_json
@@ -103,13 +104,14 @@ class Chain:
         """Take the answer to `cursor`; return what to store. Raises ChainBrokenError."""
         if self._pages_back:
             return self._take_in_doubt(page)
-        if page.next_cursor is None:
-            if page.records or self.cursor is None:
-                return self._end(page)
-            return self._doubt()
+        self._refused = None
         if self._is_unpaged_repeat(page):
             return self._end(Page([], None))
-        return self._advance(page)
+        if page.next_cursor is not None:
+            return self._advance(page)
+        if page.records or self.cursor is None:
+            return self._end(page)
+        return self._doubt()
 
     def cursor_refused(self, reason: str) -> Storable:
         """Take a 400 to `cursor`: its record may be gone. Raises ChainBrokenError."""
@@ -117,7 +119,7 @@ class Chain:
             self._refused = self.cursor
             return self._further_back()
         if self.cursor == self._refused:
-            raise ChainBrokenError(f"the server refuses the cursor it gave itself: {reason}")
+            return self._read_anew(f"the server refuses the cursor it gave itself: {reason}")
         self._refused = self.cursor
         return self._doubt()
 
@@ -183,7 +185,7 @@ class Chain:
     def _further_back(self) -> Storable:
         self._pages_back += 1
         if self._pages_back > len(self._trail):
-            return self._read_anew()
+            return self._read_anew("none of the list's last cursors leads on")
         self.cursor = self._trail[-self._pages_back].cursor
         return self._nothing()
 
@@ -196,12 +198,23 @@ class Chain:
         )
         if not same_end:
             return self._go_on_from(step, page)
-        self._forget_after(step)
         if self._refused == step.next_cursor:
-            # It is alive and yet was refused: ask it once more before giving up.
-            self.cursor = step.next_cursor
-        else:
-            self.state = "done"
+            return self._ask_again(step, page)
+        self._forget_after(step)
+        self.state = "done"
+        return self._nothing()
+
+    def _ask_again(self, step: TrailStep, page: Page) -> Storable:
+        """The record is there and yet its cursor was refused: ask once more, by its fresh cursor.
+
+        Cursors may expire; the page that was asked again tells the one that is good now.
+        """
+        self._forget_after(step)
+        self._seen.discard(step.next_cursor)
+        fresh = replace(step, next_cursor=page.next_cursor or step.next_cursor)
+        self._seen.add(fresh.next_cursor)
+        self._trail[-1] = fresh
+        self._refused = self.cursor = fresh.next_cursor
         return self._nothing()
 
     def _go_on_from(self, step: TrailStep, page: Page) -> Storable:
@@ -223,9 +236,9 @@ class Chain:
         self._known_left = self.pages - first + 1
         self._pages_back = 0
 
-    def _read_anew(self) -> Storable:
+    def _read_anew(self, why: str) -> Storable:
         if self._restarted:
-            raise ChainBrokenError("none of the list's last cursors is accepted, twice in a run")
+            raise ChainBrokenError(f"{why}; and so again after the list was read anew")
         self._restarted = True
         self.cursor, self.pages, self.rows = None, 0, 0
         self._trail, self._seen, self._pages_back = [], set(), 0

@@ -3,8 +3,8 @@
 Both follow from the complete lists of people, deals and forms by SQL over the stored JSON, so they
 come out the same after a resume. A list that this run does not read is taken from the final DB.
 
-- known people: every person. Allowed people: with `deals`, the people that deals name; with
-  `all`, every known person.
+- known people: every person. Allowed people: with `deals`, the people that any version of a deal
+  names, whether known or not; with `all`, every known person.
 - forms: what the allowed people's column `제출된 웹폼 목록` names; with `all`, or where no person
   has that column, every form of `/webForm`.
 """
@@ -16,7 +16,7 @@ from pathlib import Path
 
 import aiosqlite
 
-from salesmap_async.api.endpoints import WEBFORM_TABLE, submissions_of
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, WEBFORM_TABLE, submissions_of
 from salesmap_async.collect.chains import Chain, chain_from_row, new_chain
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import WebformPeople
@@ -32,7 +32,7 @@ class Webforms:
     """The web-form step of one run.
 
     `tables` are those the run reads; the other sources come from `final_db`. `published_tables`
-    are those that the final DB has. Raises UsageError when a source is in neither.
+    are those of the final DB that some run has read. Raises UsageError when a source is in neither.
     """
 
     def __init__(
@@ -62,7 +62,7 @@ class Webforms:
 
     async def chains(self, writer: Writer) -> list[Chain]:
         """Work out people and forms, and return one chain per form, with its stored progress."""
-        forms = await writer.run(self._derive)
+        forms = await writer.run(self._derive, attach=self._final_db if self._published else None)
         endpoints = [submissions_of(form_id) for form_id, _ in forms]
         rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
         return [
@@ -74,14 +74,14 @@ class Webforms:
         """Fill known_person, allowed_person and form; return the forms' ids and names."""
         for table in ("known_person", "allowed_person", "form"):
             await connection.execute_fetchall(f"DELETE FROM {table}")
-        if self._published:
-            await _attach(connection, self._final_db)
         has_forms_column = await self._fill_known_people(connection)
         await self._fill_allowed_people(connection)
         if self._people == "all" or not has_forms_column:
             await self._fill_forms_from_list(connection)
         else:
             await connection.execute_fetchall(_FORMS_OF_ALLOWED_PEOPLE)
+        for statement in _FORGET_FORMS_NOT_WANTED:
+            await connection.execute_fetchall(statement)
         rows = await connection.execute_fetchall("SELECT id, name FROM form ORDER BY id")
         return [(row[0], row[1]) for row in rows]
 
@@ -136,18 +136,23 @@ SELECT id, max(name) FROM (
                           ELSE each.value END AS id,
            CASE each.type WHEN 'object' THEN json_extract(each.value, '$.name') END AS name
     FROM known_person JOIN allowed_person USING (id),
-         json_each(CASE WHEN json_valid(forms) THEN forms ELSE '[]' END) AS each
+         json_each(CASE WHEN NOT json_valid(forms) THEN '[]'
+                        WHEN json_type(forms) = 'object' THEN json_array(json(forms))
+                        ELSE forms END) AS each
 )
 WHERE trim(coalesce(id, '')) <> ''
 GROUP BY id
 """
 
 
-async def _attach(connection: aiosqlite.Connection, final_db: Path) -> None:
-    attached = await connection.execute_fetchall("PRAGMA database_list")
-    if "final" not in {row[1] for row in attached}:
-        uri = f"{final_db.as_uri()}?mode=ro"
-        await connection.execute_fetchall("ATTACH ? AS final", (uri,))
+_NOT_WANTED = f"""
+"table" = '{SUBMISSION_TABLE}' AND json_extract(added, '$.webFormId') NOT IN (SELECT id FROM form)
+"""
+_FORGET_FORMS_NOT_WANTED = (
+    f"DELETE FROM record WHERE chain IN (SELECT name FROM chain WHERE {_NOT_WANTED})",
+    f"DELETE FROM chain WHERE {_NOT_WANTED}",
+)
+"""Since an earlier start of the run, nobody names these forms any more."""
 
 
 async def _published_value(connection: aiosqlite.Connection, table: str, key: str) -> str:

@@ -8,14 +8,14 @@ the longest list never waits behind short ones. Tasks are started here and nowhe
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesmap_async import exact_json
 from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.api.pages import FORM_GONE
+from salesmap_async.api.pages import FORM_GONE, Page
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
 from salesmap_async.collect.order import Order
@@ -80,7 +80,7 @@ class Collector:
         self._tallies: dict[str, _Tally] = {}
         self._in_flight: set[asyncio.Timeout] = set()
 
-    async def collect(self, chains: Iterable[Chain]) -> None:
+    async def collect(self, chains: Sequence[Chain]) -> None:
         """Read `chains` and those that follow from them to their end.
 
         Raises TablesFailedError when some table failed and all others are complete, StoppedError
@@ -143,6 +143,7 @@ class Collector:
     async def _read_page(self, chain: Chain, slot: Slot) -> None:
         endpoint = chain.endpoint
         before = chain.pages, chain.rows
+        records: list[StoredRecord] = []
         try:
             async with asyncio.timeout(None) as limit:
                 self._in_flight.add(limit)
@@ -154,6 +155,7 @@ class Collector:
                     )
                 finally:
                     self._in_flight.discard(limit)
+            records = _as_stored(page, endpoint.id_key)
             storable = chain.take(page)
         except TimeoutError:
             self._stop.check()
@@ -163,7 +165,7 @@ class Collector:
             self._cure = self._cure or (error.cure if chain.state == "failed" else "")
         except (UnusableAnswerError, ChainBrokenError) as error:
             storable = _given_up(chain, str(error))
-        await self._writer.write(_page_write(chain, storable))
+        await self._writer.write(_page_write(chain, storable, records))
         self._order.advanced(chain)
         tally = self._tallies[endpoint.table]
         tally.pages += chain.pages - before[0]
@@ -182,6 +184,10 @@ class Collector:
         elif chain.state == "skipped":
             self._tell(Warned(f"{table}: {chain.error}"))
         tally.open_chains -= 1
+        self._tell_if_complete(table)
+
+    def _tell_if_complete(self, table: str) -> None:
+        tally = self._tallies[table]
         if tally.open_chains == 0:
             self._tell(
                 TableFinished(
@@ -195,7 +201,8 @@ class Collector:
 
     # -- chains -----------------------------------------------------------------------------------
 
-    def _add(self, chains: Iterable[Chain]) -> None:
+    def _add(self, chains: Sequence[Chain]) -> None:
+        """Take up chains; those that an earlier start has read only count."""
         for chain in chains:
             tally = self._tallies.setdefault(chain.endpoint.table, _Tally())
             tally.pages += chain.pages
@@ -203,6 +210,8 @@ class Collector:
             if not chain.ended:
                 tally.open_chains += 1
                 self._ready[chain.name] = chain
+        for table in {chain.endpoint.table for chain in chains}:
+            self._tell_if_complete(table)
         self._changed.set()
 
     async def _add_webforms(self) -> None:
@@ -214,11 +223,13 @@ class Collector:
         if blocked:
             why = f"not read, because {', '.join(blocked)} failed"
             self._tallies[SUBMISSION_TABLE] = _Tally(error=why)
+            self._tell_if_complete(SUBMISSION_TABLE)
             return
-        self._add(await webforms.chains(self._writer))
-        if not self._tallies.get(SUBMISSION_TABLE, _Tally()).open_chains:
-            tally = self._tallies.setdefault(SUBMISSION_TABLE, _Tally())
-            self._tell(TableFinished(SUBMISSION_TABLE, tally.pages, tally.rows, "done"))
+        self._tallies.setdefault(SUBMISSION_TABLE, _Tally())
+        chains = await webforms.chains(self._writer)
+        self._add(chains)
+        if not chains:
+            self._tell_if_complete(SUBMISSION_TABLE)
 
     def _open_tables(self) -> set[str]:
         return {table for table, tally in self._tallies.items() if tally.open_chains}
@@ -257,17 +268,24 @@ def _given_up(chain: Chain, why: str) -> Storable:
     return Storable(0, ())
 
 
-def _page_write(chain: Chain, storable: Storable) -> PageWrite:
-    id_key = chain.endpoint.id_key
+def _as_stored(page: Page, id_key: str) -> list[StoredRecord]:
+    """Return the page's records as the work DB keeps them, before anything moves on."""
+    try:
+        return [
+            StoredRecord(id=record_id(record, id_key), body=exact_json.dumps(record))
+            for record in page.records
+        ]
+    except ValueError as error:
+        raise UnusableAnswerError(f"a record cannot be stored: {error}", status=200) from None
+
+
+def _page_write(chain: Chain, storable: Storable, records: list[StoredRecord]) -> PageWrite:
     return PageWrite(
         chain=chain.name,
         table=chain.endpoint.table,
         page=storable.page,
         pages=chain.pages,
-        records=[
-            StoredRecord(id=record_id(record, id_key), body=exact_json.dumps(record))
-            for record in storable.records
-        ],
+        records=records if storable.records else (),
         state=chain.state,
         progress=chain.progress(),
         error=chain.error,

@@ -11,12 +11,13 @@ import sqlite3
 from contextlib import suppress
 from pathlib import Path
 
-from salesmap_async.errors import PublishError
+from salesmap_async.errors import LockedError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned
 from salesmap_async.publish.replace import copy_into, place
 from salesmap_async.publish.sqlite_file import (
     column_types,
     cure_of,
+    is_locked,
     opened,
     remove_with_leftovers,
     roll_back_leftovers,
@@ -30,7 +31,8 @@ _TAG = r"[A-Za-z0-9._-]{1,64}"
 def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.0) -> None:
     """Copy the database `source` to `dest`, verified; nothing to do where there is none.
 
-    `deadline_s` bounds the wait for a lock. Raises PublishError; then `dest` is as it was.
+    `deadline_s` bounds the wait for a lock. Raises LockedError when it is not given, PublishError
+    otherwise; then `dest` is as it was.
     """
     if not source.exists() or source.stat().st_size == 0:
         return
@@ -47,6 +49,13 @@ def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.
             _copy(database, temporary, deadline_s)
         place(temporary, dest)
     except (sqlite3.Error, OSError) as error:
+        if isinstance(error, TimeoutError) or (
+            isinstance(error, sqlite3.Error) and is_locked(error)
+        ):
+            raise LockedError(
+                f"the backup of {source} failed, because another program has locked it",
+                cure="close the programs that use it, then resume the run",
+            ) from error
         cure = cure_of(error) if isinstance(error, sqlite3.Error) else "check the disk, then resume"
         raise PublishError(
             f"the backup of {source} failed: {error}; the final DB is unchanged", cure=cure
@@ -58,7 +67,7 @@ def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.
 
 def prune_backups(backup_dir: Path, stem: str, suffix: str, keep: int, *, tell: Listener) -> None:
     """Delete all but the newest `keep` backups of one final DB; a refusal only warns."""
-    backup_name = re.compile(f"{re.escape(stem)}_before_{_TAG}{re.escape(suffix)}")
+    backup_name = backup_names(stem, suffix)
     try:
         backups = [
             (each.stat().st_mtime_ns, each)
@@ -77,6 +86,11 @@ def prune_backups(backup_dir: Path, stem: str, suffix: str, keep: int, *, tell: 
             tell(Warned(f"the old backup {backup} could not be deleted: {error}"))
         else:
             tell(Note(f"deleted the old backup {backup.name}"))
+
+
+def backup_names(stem: str, suffix: str) -> re.Pattern[str]:
+    """Return what a backup of the final DB `<stem><suffix>` is called."""
+    return re.compile(f"{re.escape(stem)}_before_{_TAG}{re.escape(suffix)}")
 
 
 def _copy(source: sqlite3.Connection, temporary: Path, deadline_s: float) -> None:

@@ -107,9 +107,7 @@ class _Builder:
         index_work_db(self._work)
         self._out.execute(CREATE_COLUMN_MAP)
         manifest = [
-            self._read_table(table, request.run_tag)
-            for table in ALL_TABLES
-            if table in request.tables
+            self._read_table(table, request) for table in ALL_TABLES if table in request.tables
         ]
         manifest += self._carry_tables(request)
         present = {fold(row.table) for row in manifest}
@@ -119,7 +117,7 @@ class _Builder:
         write_run_info(self._out, {"run_tag": request.run_tag} | dict(request.run_info))
         return tuple(manifest)
 
-    def _read_table(self, table: str, run_tag: str) -> ManifestRow:
+    def _read_table(self, table: str, request: BuildRequest) -> ManifestRow:
         source = TableSource(self._work, table)
         tally = Tally()
         layout = lay_out(
@@ -142,7 +140,8 @@ class _Builder:
             dropped_missing=sum(form.dropped_missing for form in tally.forms.values()),
             dropped_not_allowed=sum(form.dropped_not_allowed for form in tally.forms.values()),
             content_sha256=sha256,
-            run_tag=run_tag,
+            run_tag=request.run_tag,
+            scope=str(request.run_info.get("webform_people", "")) * (table == SUBMISSION_TABLE),
         )
 
     def _fill(self, layout: Layout, source: TableSource) -> tuple[int, str]:

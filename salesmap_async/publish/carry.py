@@ -97,6 +97,7 @@ def carried_row(
         column_count=len(column_types(connection, table)),
         errors=str(old.get("errors") or ""),
         content_sha256=table_sha256(connection, table),
+        scope=str(old.get("scope") or ""),
         run_tag=str(old["run_tag"] if old.get("run_tag") is not None else run_tag),
         **counters,
     )

@@ -1,10 +1,21 @@
-"""Whether a snapshot may be published: no table may have shrunk suspiciously."""
+"""Whether a snapshot may be published: complete, and no table has shrunk suspiciously."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterable, Mapping
+
+from salesmap_async.store.work_db import ChainRow
 
 SUSPICIOUS_FROM_ROWS = 100
+
+
+def incomplete(chains: Iterable[ChainRow], tables: Collection[str]) -> dict[str, str]:
+    """Return why each of `tables` is not complete: a list of it that has not surely ended."""
+    return {
+        chain.table: chain.error or f"{chain.path} was not read to its end"
+        for chain in chains
+        if chain.table in tables and chain.state not in ("done", "skipped")
+    }
 
 
 def shrunken(before: Mapping[str, int], after: Mapping[str, int]) -> tuple[str, ...]:

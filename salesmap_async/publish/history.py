@@ -18,6 +18,7 @@ from salesmap_async.errors import PublishError
 
 STARTED = "started"
 PUBLISHED = "published"
+RESTORED = "restored"
 
 Line = dict[str, Any]
 

@@ -30,6 +30,7 @@ and webform_people among them."""
 class ManifestRow:
     """One table of the final DB. `run_tag`: the run that read it, '' if none has yet.
 
+    `scope`: whose submissions `webform_history` holds (`deals` or `all`), '' for other tables.
     `errors` is text for people; '' means none. The last counters are of submissions only.
     """
 
@@ -46,6 +47,7 @@ class ManifestRow:
     dropped_not_allowed: int = 0
     content_sha256: str
     run_tag: str
+    scope: str = ""
 
 
 MANIFEST_COLUMNS: dict[str, str] = {

@@ -10,17 +10,23 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.errors import GateRefusedError
+from salesmap_async.errors import (
+    GateRefusedError,
+    KeptAsideError,
+    LockedError,
+    TablesFailedError,
+)
 from salesmap_async.events import Listener, Note, Step
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import back_up, prune_backups
 from salesmap_async.publish.build import BuildRequest, build_snapshot
-from salesmap_async.publish.gate import shrunken
+from salesmap_async.publish.gate import incomplete, shrunken
 from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
 from salesmap_async.publish.published import Published
-from salesmap_async.publish.replace import install
+from salesmap_async.publish.replace import install, keep_aside
 from salesmap_async.publish.sqlite_file import remove_with_leftovers
 from salesmap_async.publish.webform_swap import swap_webforms
+from salesmap_async.store.work_db import open_work_db, read_chains
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,9 +50,10 @@ class Publication:
 def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     """Replace the final DB by a new one; return its manifest.
 
-    Raises GateRefusedError, KeptAsideError, PublishError or StoreError; the final DB is then as it
-    was, unless the error's `published` says otherwise.
+    Raises TablesFailedError, GateRefusedError, KeptAsideError, PublishError or StoreError; the
+    final DB is then as it was, unless the error's `published` says otherwise.
     """
+    _check_complete(publication)
     paths = publication.paths
     has_old = publication.published is not None
     manifest = build_snapshot(
@@ -66,6 +73,9 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         write_reports(paths, manifest, publication.run_info, tell=publication.tell)
         _back_up(publication)
         publication.stop()
+    except LockedError:
+        # Without a backup nothing is replaced; what was built is complete all the same.
+        keep_aside(paths.building_db, paths.final_db, paths.sibling_db, tell=publication.tell)
     except BaseException:
         remove_with_leftovers(paths.building_db)
         raise
@@ -83,8 +93,9 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
 def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
     """Renew `webform_history` alone, in one transaction on the final DB; return its manifest row.
 
-    Raises like `publish_snapshot`.
+    Raises like `publish_snapshot`; what is kept aside is the work DB.
     """
+    _check_complete(publication)
     paths = publication.paths
     built = paths.work_dir / "webforms.db"
     manifest = build_snapshot(
@@ -102,12 +113,23 @@ def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
     own = tuple(row for row in manifest if row.table in publication.tables)
     _pass_gate(publication, own)
     write_reports(paths, own, publication.run_info, tell=publication.tell)
-    _back_up(publication)
+    try:
+        _back_up(publication)
+    except LockedError as error:
+        raise KeptAsideError(str(error), kept_at=built, cure=error.cure) from error
     publication.stop()
     swap_webforms(paths.final_db, built, run_tag=paths.run_tag, tell=publication.tell)
     remove_with_leftovers(built)
     _prune(publication)
     return own
+
+
+def _check_complete(publication: Publication) -> None:
+    """Raise TablesFailedError when some list of the tables to publish was not read to its end."""
+    with open_work_db(publication.paths.work_db) as connection:
+        failures = incomplete(read_chains(connection), publication.tables)
+    if failures:
+        raise TablesFailedError(failures)
 
 
 def _pass_gate(publication: Publication, manifest: tuple[ManifestRow, ...]) -> None:

@@ -6,7 +6,8 @@ import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
 
-from salesmap_async.errors import UsageError
+from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.errors import LockedError, UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.sqlite_file import (
     is_locked,
@@ -19,7 +20,11 @@ from salesmap_async.publish.sqlite_file import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The published snapshot; None for what its `run_info` does not say. `rows` are counted."""
+    """The published snapshot; None for what it does not say of itself.
+
+    `webform_people`: whose submissions `webform_history` holds. `rows` are counted, per table.
+    `tables_read`: those that some run has read; the others are only there so that queries work.
+    """
 
     run_tag: str | None
     workspace_id: str | None
@@ -27,12 +32,14 @@ class Published:
     webform_people: str | None
     captured_at_utc: str | None
     rows: dict[str, int]
+    tables_read: frozenset[str]
 
 
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
     """Return what `path` holds; None when there is no file, or an empty one.
 
-    Raises UsageError when it is not a database, is damaged, or stays locked for `timeout_s`.
+    Raises LockedError when it stays locked for `timeout_s`, UsageError when it is not a database
+    or is damaged.
     """
     try:
         if not path.exists() or path.stat().st_size == 0:
@@ -42,7 +49,7 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
             return _read(connection)
     except sqlite3.Error as error:
         if is_locked(error):
-            raise UsageError(
+            raise LockedError(
                 f"{path} is locked by another program",
                 cure="close the program that writes to it, then run again",
             ) from error
@@ -61,15 +68,21 @@ def _read(connection: sqlite3.Connection) -> Published:
         name: None if value is None else str(value)
         for name, value in read_one_row(connection, "run_info").items()
     }
+    rows = {
+        table: row_count(connection, table)
+        for table in table_names(connection)
+        if table not in META_TABLES
+    }
+    manifest = {
+        table: read_one_row(connection, "manifest", where="table", value=table) for table in rows
+    }
     return Published(
         run_tag=info.get("run_tag"),
         workspace_id=info.get("workspace_id"),
         workspace_name=info.get("workspace_name"),
-        webform_people=info.get("webform_people"),
+        webform_people=manifest.get(SUBMISSION_TABLE, {}).get("scope")
+        or info.get("webform_people"),
         captured_at_utc=info.get("captured_at_utc"),
-        rows={
-            table: row_count(connection, table)
-            for table in table_names(connection)
-            if table not in META_TABLES
-        },
+        rows=rows,
+        tables_read=frozenset(t for t in rows if manifest[t].get("run_tag") != ""),
     )

@@ -23,6 +23,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from typing import NoReturn
 
 from salesmap_async.errors import KeptAsideError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned, ignore
@@ -63,7 +64,7 @@ def install(
     if not _rename_over(building, final, tell=tell, sleep=sleep) and not _write_into(
         building, final, tell=tell, deadline_s=deadline_s
     ):
-        _keep_aside(building, final, sibling, tell=tell, sleep=sleep)
+        keep_aside(building, final, sibling, tell=tell, sleep=sleep)
     try:
         fsync_directory(final.parent)
         _check_tag(final, run_tag)
@@ -216,9 +217,9 @@ def _write_into(building: Path, final: Path, *, tell: Listener, deadline_s: floa
     return True
 
 
-def _keep_aside(
-    building: Path, final: Path, sibling: Path, *, tell: Listener, sleep: Sleep
-) -> None:
+def keep_aside(
+    building: Path, final: Path, sibling: Path, *, tell: Listener, sleep: Sleep = time.sleep
+) -> NoReturn:
     """Keep the snapshot beside the final DB; always raises."""
     kept_at = building
     with suppress(OSError, PublishError):

@@ -72,6 +72,15 @@ class PageWrite:
     restart: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A job that somebody waits for."""
+
+    job: Job[Any]
+    attach: Path | None
+    done: asyncio.Future[Any]
+
+
 class Writer:
     """Stores pages in the order they are given. Use it as an async context manager.
 
@@ -90,8 +99,7 @@ class Writer:
         self._checkpoint_interval = checkpoint_interval
         self._tell = tell
         self._new_identity = identity
-        self._queue: asyncio.Queue[PageWrite | tuple[Job[Any], asyncio.Future[Any]] | None]
-        self._queue = asyncio.Queue(QUEUE_PAGES)
+        self._queue: asyncio.Queue[PageWrite | _Request | None] = asyncio.Queue(QUEUE_PAGES)
         self._connection: aiosqlite.Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: StoreError | None = None
@@ -119,13 +127,17 @@ class Writer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Shielded: a second Ctrl-C must not leave the connection open, it would hang the exit.
+        # However often it is cancelled: a connection left open would hang the exit.
         closing = asyncio.ensure_future(self._finish())
-        try:
-            await asyncio.shield(closing)
-        except asyncio.CancelledError:
-            await closing
-            raise
+        cancelled = False
+        while not closing.done():
+            try:
+                await asyncio.shield(closing)
+            except asyncio.CancelledError:
+                cancelled = True
+        closing.result()
+        if cancelled:
+            raise asyncio.CancelledError
         if exc is None and self._error is not None:
             raise self._error
 
@@ -145,11 +157,14 @@ class Writer:
         await self._queue.put(page)
         self._raise_if_broken()
 
-    async def run(self, job: Job[_Result]) -> _Result:
-        """Run `job` on the connection after everything queued so far, in its own transaction."""
+    async def run(self, job: Job[_Result], *, attach: Path | None = None) -> _Result:
+        """Run `job` on the connection after everything queued so far, in its own transaction.
+
+        `attach` is a database that the job may read as `final`; nobody holds it before or after.
+        """
         self._raise_if_broken()
         done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
-        await self._queue.put((job, done))
+        await self._queue.put(_Request(job, attach, done))
         return await done
 
     async def add_chains(self, chains: Sequence[NewChain]) -> list[ChainRow]:
@@ -189,7 +204,7 @@ class Writer:
                     self._raise_if_broken()
                     await self._store(connection, item)
                 else:
-                    await self._do(connection, *item)
+                    await self._do(connection, item)
             except StoreError:
                 continue
             except Exception as error:
@@ -234,22 +249,25 @@ class Writer:
         if ended or self._pending_records >= self._checkpoint_interval:
             await self._commit(connection)
 
-    async def _do(
-        self, connection: aiosqlite.Connection, job: Job[Any], done: asyncio.Future[Any]
-    ) -> None:
+    async def _do(self, connection: aiosqlite.Connection, request: _Request) -> None:
         if self._error is not None:
-            _settle(done, error=self._error)
+            _settle(request.done, error=self._error)
             return
         try:
             if connection.in_transaction:
                 await self._commit(connection)
-            await connection.execute_fetchall("BEGIN IMMEDIATE")
-            result = await job(connection)
+            if request.attach is not None:
+                uri = f"{request.attach.as_uri()}?mode=ro"
+                await connection.execute_fetchall("ATTACH ? AS final", (uri,))
+            await connection.execute_fetchall("BEGIN")
+            result = await request.job(connection)
             await self._commit(connection)
+            if request.attach is not None:
+                await connection.execute_fetchall("DETACH final")
         except Exception as error:
-            _settle(done, error=self._broken(error))
+            _settle(request.done, error=self._broken(error))
             raise
-        _settle(done, result=result)
+        _settle(request.done, result=result)
 
     async def _commit(self, connection: aiosqlite.Connection) -> None:
         await connection.commit()
@@ -307,16 +325,15 @@ class Writer:
     async def _settle_wal(self) -> None:
         """Commit what is pending and bring the log into the file.
 
-        An error while SQLite checkpoints by itself is not reported; this explicit one is.
+        An error while SQLite checkpoints by itself is not reported; this explicit one is. That a
+        reader keeps the log from being emptied does no harm.
         """
         connection = self._connection
         if connection is None or self._error is not None:
             return
         if connection.in_transaction:
             await self._commit(connection)
-        rows = await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
-        if next(iter(rows))[0] != 0:
-            raise sqlite3.OperationalError("somebody else has the work DB open")
+        await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _close(self) -> None:
         connection, self._connection = self._connection, None
@@ -325,8 +342,8 @@ class Writer:
 
     def _broken(self, error: Exception) -> StoreError:
         return StoreError(
-            f"the work DB {self._path} cannot be written: {error}",
-            cure="look at free disk space and at the folder's permissions",
+            f"the work DB {self._path} cannot be used: {error}",
+            cure="look at free disk space and at the folder's permissions, then resume the run",
         )
 
     def _raise_if_broken(self) -> None:
@@ -353,30 +370,25 @@ async def _unknown(connection: aiosqlite.Connection, page: PageWrite) -> list[St
 async def _table_states(connection: aiosqlite.Connection) -> dict[str, dict[str, Any]]:
     """Sum up the chains of each table for the mirror; `cursor` where a table has one chain."""
     rows = await connection.execute_fetchall(
-        'SELECT "table", sum(pages), sum(rows), group_concat(DISTINCT state),'
+        'SELECT "table", sum(pages), sum(rows),'
+        " CASE WHEN sum(state = 'reading') THEN 'reading' WHEN sum(state = 'failed') THEN 'failed'"
+        " ELSE 'done' END,"
         " group_concat(nullif(error, ''), '; '), min(started_at), max(ended_at),"
         " CASE WHEN count(*) = 1 THEN json_extract(progress, '$.cursor') END"
         ' FROM chain GROUP BY "table"'
     )
     return {
         table: {
-            "state": states if states in ("done", "failed") else _open_or_done(states),
+            "state": state,
             "pages": pages,
             "rows": records,
             "cursor": cursor,
             "errors": errors or "",
             "started_at": started_at,
-            "ended_at": None if "reading" in states else ended_at,
+            "ended_at": None if state == "reading" else ended_at,
         }
-        for table, pages, records, states, errors, started_at, ended_at, cursor in map(tuple, rows)
+        for table, pages, records, state, errors, started_at, ended_at, cursor in map(tuple, rows)
     }
-
-
-def _open_or_done(states: str) -> str:
-    for state in ("reading", "failed"):
-        if state in states:
-            return state
-    return "done"
 
 
 def _lenient_text(data: bytes) -> str:

@@ -1,0 +1,53 @@
+"""Sizes, ages and times as people read them."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+
+_UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
+_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
+
+
+def size(count: int | None) -> str:
+    """Return a number of bytes in the unit that fits: `12.3 MB`; `-` for None."""
+    if count is None:
+        return "-"
+    if count < 1000:
+        return f"{count} B"
+    unit, length = next((each for each in _UNITS if count < 999.5 * each[1]), _UNITS[-1])
+    amount = count / length
+    return f"{amount:.1f} {unit}" if amount < 100 else f"{amount:.0f} {unit}"
+
+
+def span(time: timedelta | float) -> str:
+    """Return how long, in its two largest units: `1 d 2 h`, `3 min 5 s`, `42 s`."""
+    seconds = time.total_seconds() if isinstance(time, timedelta) else time
+    left = round(abs(seconds))
+    words: list[str] = []
+    for length, unit in _STEPS:
+        count, left = divmod(left, length)
+        if count or (unit == "s" and not words):
+            words.append(f"{count} {unit}")
+        elif words:
+            break
+    return " ".join(words[:2])
+
+
+def age(then: datetime | None, *, now: datetime | None = None) -> str:
+    """Return `5 min ago`; a moment to come says so; `unknown` for None."""
+    if then is None:
+        return "unknown"
+    passed = (now or datetime.now(UTC)) - then
+    if passed < timedelta(seconds=-5):
+        return f"{span(passed)} in the future"
+    return f"{span(passed)} ago"
+
+
+def clock(then: datetime | None) -> str:
+    """Return the moment in UTC to the second; `unknown` for None."""
+    return "unknown" if then is None else f"{then:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def number(count: int | None) -> str:
+    """Return a count with commas; `-` for None."""
+    return "-" if count is None else f"{count:,}"

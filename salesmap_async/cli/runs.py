@@ -1,0 +1,77 @@
+"""`runs`: the history as a table."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import fields
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.figures import number, size
+from salesmap_async.cli.options import path_options
+from salesmap_async.logs import printable
+from salesmap_async.operate.runs import RunEntry, RunHistory, read_runs
+from salesmap_async.settings import Settings
+
+
+@click.command()
+@path_options
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every detail.")
+def runs(as_json: bool, **options: Any) -> None:
+    """List the runs of the final DB, newest first."""
+    with explaining() as attempt:
+        settings = attempt.settings = Settings(**options)
+        history = read_runs(settings)
+        if as_json:
+            click.echo(json.dumps([_as_json(run) for run in history.runs], indent=1))
+            return
+        console = Console(highlight=False)
+        if history.runs:
+            console.print(_table(history.runs))
+        for line in _remarks(settings, history):
+            console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _table(entries: tuple[RunEntry, ...]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("run", "status", "when (UTC)"):
+        table.add_column(heading, overflow="fold", no_wrap=heading == "when (UTC)")
+    for heading in ("seconds", "rows", "requests", "429s", "size"):
+        table.add_column(heading, justify="right", no_wrap=True)
+    for run in entries:
+        table.add_row(
+            Text(printable(run.run_tag)),
+            Text(printable(run.status)),
+            f"{run.started_at:%m-%d %H:%M}" if run.started_at else "-",
+            "-" if run.seconds is None else f"{run.seconds:,.0f}",
+            number(run.rows),
+            number(run.requests),
+            number(run.refusals),
+            size(run.size_bytes),
+        )
+    return table
+
+
+def _remarks(settings: Settings, history: RunHistory) -> Iterator[str]:
+    if not history.runs:
+        yield f"There is no run of {settings.db_path} in {settings.paths('any').history_file}."
+    for other in history.other_dbs:
+        yield f"It also has runs of {other}; name it with --db-path."
+
+
+def _as_json(run: RunEntry) -> dict[str, Any]:
+    return {each.name: _plain(getattr(run, each.name)) for each in fields(run)}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value) if isinstance(value, Path) else value

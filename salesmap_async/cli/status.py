@@ -1,0 +1,246 @@
+"""`status`: what is left of a run, and what to type next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.figures import age, clock, number, size
+from salesmap_async.cli.options import command_line, path_command, path_options
+from salesmap_async.cli.run import SANDBOX_DB
+from salesmap_async.logs import printable
+from salesmap_async.operate.leftovers import bytes_of
+from salesmap_async.operate.look import SnapshotFile
+from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
+from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
+from salesmap_async.publish.history import PUBLISHED
+from salesmap_async.settings import Settings
+
+_LABEL_WIDTH = 12
+_ENDS = {
+    PUBLISHED: "is published",
+    KILLED: "was killed: it never wrote how it ended, and nobody holds its lock",
+    RUNNING: "is running",
+    "failed": "failed",
+    "interrupted": "was stopped by a signal",
+    "kept_aside": "is complete, but the final DB stayed locked",
+    "refused": "is complete, but the gate refused it",
+    "restored": "was a restore",
+}
+
+
+@click.command()
+@click.argument("run_tag", required=False)
+@path_options
+def status(run_tag: str | None, **options: Any) -> None:
+    """Show what is left of the last run, or of RUN_TAG, and the exact next command."""
+    with explaining() as attempt:
+        settings = attempt.settings = Settings(**options)
+        found = read_status(settings, run_tag)
+        console = Console(highlight=False)
+        for line in _lines(found):
+            console.print(Text(printable(line)), soft_wrap=True)
+        if _worth_a_table(found):
+            console.print(_table(found))
+        console.print()
+        for line in (found.advice.why, f"Next: {_next_command(found)}"):
+            console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _lines(found: Status) -> Iterator[str]:
+    yield from _about_the_run(found)
+    yield ""
+    sections = (
+        ("final DB", _final_db(found)),
+        ("backup", _backup(found)),
+        ("checkpoint", _checkpoint(found.checkpoint, found.run)),
+        ("temporary", _temporary(found)),
+        ("manifest", _reports(found)),
+        ("web forms", _webforms(found)),
+    )
+    for label, lines in sections:
+        for line in lines:
+            yield f"{label:<{_LABEL_WIDTH}}{line}"
+            label = ""
+
+
+def _about_the_run(found: Status) -> Iterator[str]:
+    run = found.run
+    if run is None:
+        yield f"There is no run of {found.settings.db_path} yet."
+        for other in found.history.other_dbs:
+            yield f"The history has runs of {other}; name it with --db-path."
+        return
+    kind = "" if run.kind == "full" else f" ({run.kind})"
+    yield f"Run {run.run_tag}{kind} {_ENDS.get(run.status, run.status)}."
+    begun = f"started {clock(run.started_at)}, {age(run.started_at)}"
+    if run.starts > 1:
+        begun = f"start number {run.starts} at {clock(run.started_at)}, {age(run.started_at)}"
+    if run.ended_at is not None:
+        begun += f"; ended {age(run.ended_at)}"
+    elif run.status == RUNNING and run.pid is not None:
+        begun += f"; process {run.pid}"
+    yield begun
+    if run.error:
+        yield f"error: {run.error}"
+    if found.history.busy and run.status != RUNNING:
+        yield "Another start, a restore or a prune holds the lock of this DB at this moment."
+    if found.paths is not None and found.paths.log_file.exists():
+        yield f"log: {found.paths.log_file}"
+
+
+def _final_db(found: Status) -> Iterator[str]:
+    final = found.final
+    yield f"{found.settings.db_path}"
+    if final is None:
+        yield "does not exist yet"
+    elif final.problem:
+        yield f"{'locked' if final.locked else 'DAMAGED or not a database'}: {final.problem}"
+    else:
+        yield from _snapshot(final)
+        published = found.last_published
+        if found.run is not None and found.run.status == KILLED and _holds(final, found.run):
+            yield "this is what the run read: it was killed after the swap"
+        elif found.restored is not None:
+            yield f"restored {age(found.restored.ended_at)}"
+        elif published is not None and not _holds(final, published):
+            yield f"NOT what run {published.run_tag} published last"
+    for sidecar in found.final_sidecars:
+        yield f"beside it: {sidecar.name} (`doctor` says what that means)"
+
+
+def _snapshot(file: SnapshotFile) -> Iterator[str]:
+    if file.run_tag is None:
+        yield f"made by another tool: it names no run; {number(file.rows)} rows"
+        return
+    yield (
+        f"run {file.run_tag}, read {age(file.captured_at)}; {number(file.rows)} rows, "
+        f"{size(file.size_bytes)}"
+    )
+
+
+def _holds(file: SnapshotFile, run: RunEntry) -> bool:
+    return run.run_tag in (file.run_tag, file.webforms_tag)
+
+
+def _backup(found: Status) -> Iterator[str]:
+    if not found.backups:
+        yield f"none in {found.settings.backup_dir}"
+        return
+    if found.own_backup is not None:
+        yield f"{found.own_backup.path}"
+        yield "what this run replaces:"
+        shown = found.own_backup
+    else:
+        yield f"{found.backups[0].path}"
+        yield "the newest one; this run made none:" if found.run else "the newest one:"
+        shown = found.backups[0]
+    yield from [f"UNREADABLE: {shown.problem}"] if shown.problem else _snapshot(shown)
+    if len(found.backups) > 1:
+        yield f"{len(found.backups)} in all: `restore` lists them"
+
+
+def _checkpoint(checkpoint: Checkpoint | None, run: RunEntry | None) -> Iterator[str]:
+    if checkpoint is None:
+        yield "none"
+        return
+    yield f"{checkpoint.folder}"
+    if run is not None and run.status == PUBLISHED:
+        yield "empty: the run is published"
+    elif run is not None and run.status == RUNNING:
+        yield f"the run is at work on it, last written {age(checkpoint.written_at)}"
+    elif checkpoint.why_not:
+        yield f"NOT resumable: {checkpoint.why_not}"
+    else:
+        where = "everything is read, only publishing is left" if checkpoint.complete else "below"
+        yield f"resumable; {where}; last written {age(checkpoint.written_at)}"
+    if not checkpoint.mirror_ok:
+        yield "checkpoint.json is missing or damaged; only people read it, a resume does not"
+    if checkpoint.superseded and run is not None and run.status != PUBLISHED:
+        yield "ABANDONED: a run that started later has been published"
+
+
+def _temporary(found: Status) -> Iterator[str]:
+    if not found.leftovers:
+        yield "none"
+        return
+    yield f"{len(found.leftovers)} files, {size(bytes_of(found.leftovers))}"
+    for each in found.leftovers:
+        yield f"{each.kind}: {each.path} ({size(each.size_bytes)})"
+
+
+def _reports(found: Status) -> Iterator[str]:
+    paths = found.paths
+    if paths is None:
+        yield "none"
+        return
+    present = [path for path in (paths.manifest_json, paths.run_info_json) if path.exists()]
+    if not present:
+        yield "no manifest, no run_info: the run ended before its snapshot was built"
+    for path in present:
+        yield f"{path}"
+
+
+def _webforms(found: Status) -> Iterator[str]:
+    final = found.final
+    if final is None or final.problem:
+        yield "unknown: the final DB cannot be asked"
+    elif final.webform_rows is None:
+        yield "the final DB has no table webform_history: `run --webform-only` adds it"
+    elif final.webform_rows == 0:
+        yield "webform_history is empty; if there are submissions: `run --webform-only`"
+    else:
+        read_by = f", read by run {final.webforms_tag}" if final.webforms_tag else ""
+        yield f"webform_history has {number(final.webform_rows)} rows{read_by}"
+
+
+def _worth_a_table(found: Status) -> bool:
+    checkpoint = found.checkpoint
+    return (
+        checkpoint is not None
+        and bool(checkpoint.tables)
+        and not (found.run is not None and found.run.status == PUBLISHED)
+    )
+
+
+def _table(found: Status) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("table", "state", "pages", "rows", "goes on at"):
+        numeric = heading in ("pages", "rows")
+        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
+    for each in found.checkpoint.tables if found.checkpoint else ():
+        table.add_row(
+            each.table,
+            each.state,
+            number(each.pages),
+            number(each.rows),
+            Text(printable(_goes_on_at(each))),
+        )
+    return table
+
+
+def _goes_on_at(state: TableState) -> str:
+    if state.state == "done":
+        return ""
+    where = f"cursor {state.cursor}" if state.cursor else "its start"
+    if not state.cursor and state.pages:
+        where = "each list's cursor"
+    return f"{where}: {state.error}" if state.error else where
+
+
+def _next_command(found: Status) -> str:
+    advice = found.advice
+    if advice.command != "run":
+        return path_command(found.settings, advice.command)
+    sandbox = found.settings.db_path.name == SANDBOX_DB.name
+    if "--resume-run-tag" in advice.arguments:
+        return command_line(found.settings, *advice.arguments, sandbox=sandbox, token_file=None)
+    return path_command(
+        found.settings, "run", *(["--sandbox"] if sandbox else []), *advice.arguments
+    )
