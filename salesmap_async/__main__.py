@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from salesmap_async.cli.prune import prune
 from salesmap_async.cli.restore import restore
 from salesmap_async.cli.run import run
 from salesmap_async.cli.runs import runs
@@ -26,6 +27,7 @@ commands.add_command(sandbox)
 commands.add_command(status)
 commands.add_command(runs)
 commands.add_command(restore)
+commands.add_command(prune)
 
 
 def main() -> None:

@@ -45,10 +45,6 @@ class RunPaths:
         return self.backup_dir / name
 
     @property
-    def lock_file(self) -> Path:
-        return lock_path(self.final_db)
-
-    @property
     def log_file(self) -> Path:
         return self.log_dir / f"salesmap_snapshot_{self.run_tag}.log"
 

@@ -15,7 +15,7 @@ from typing import Any
 from salesmap_async.api.client import Client, Whoami
 from salesmap_async.api.endpoints import endpoints_of
 from salesmap_async.api.throttle import Throttle
-from salesmap_async.collect.chains import chain_from_row, new_chain
+from salesmap_async.collect.chains import new_chain, restored_chain
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
@@ -89,7 +89,7 @@ def read_collected(work_db: Path) -> Collected:
     )
 
 
-class Reader:
+class RunReader:
     """Reads the workspace of one planned run."""
 
     def __init__(
@@ -146,7 +146,7 @@ class Reader:
             stop=self._stop,
             tell=self._tell,
         )
-        await collector.collect(list(map(chain_from_row, endpoints, rows)))
+        await collector.collect(list(map(restored_chain, endpoints, rows)))
 
     def _traffic(self, client: Client, throttle: Throttle, writer: Writer) -> dict[str, Any]:
         """Return the traffic of all starts of the run up to now, as JSON values."""

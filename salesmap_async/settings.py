@@ -210,7 +210,7 @@ def _check_number(name: str, value: float, lowest: float, highest: float | None)
 def _check_run_tag(name: str, tag: str | None) -> None:
     if tag is None:
         return
-    if not _RUN_TAG.fullmatch(tag) or set(tag) == {"."} or tag in (".", ".."):
+    if not _RUN_TAG.fullmatch(tag) or set(tag) == {"."}:
         raise UsageError(
             f"{option_flag(name)} {tag!r}: use 1 to 64 of the characters A-Z a-z 0-9 . _ -"
         )

@@ -31,7 +31,7 @@ from salesmap_async.publish.publication import (
 from salesmap_async.publish.published import Published, read_published
 from salesmap_async.reading import (
     Collected,
-    Reader,
+    RunReader,
     Traffic,
     begin_run,
     is_complete,
@@ -134,7 +134,7 @@ class _Run:
             check_workspace(self._plan, earlier.workspace_id, earlier.workspace_name, published)
             begin_run(self._plan, earlier.workspace_name, published, self._record, self._tell)
             return
-        reader = Reader(
+        reader = RunReader(
             self._plan,
             published=published,
             webforms=webforms,

@@ -134,9 +134,7 @@ class Scene:
         hits = read_calls(report, folder)
         return _Case(folder, hits[0] if hits else None, ended)
 
-    def _start(
-        self, collector: WarmCollector, folder: Path, *arguments: str, **more: str
-    ) -> Ended:
+    def _start(self, collector: WarmCollector, folder: Path, *arguments: str, **more: str) -> Ended:
         return collector.run(
             folder, ("run", *_COMMON, *arguments), self.server.environment() | more
         )
@@ -283,9 +281,7 @@ def _leave_in_wal_mode(final: Path) -> None:
         path.write_bytes(content)
 
 
-def _scene(
-    root: Path, kind: str, server: Server, collectors: queue.Queue[WarmCollector]
-) -> Scene:
+def _scene(root: Path, kind: str, server: Server, collectors: queue.Queue[WarmCollector]) -> Scene:
     """Run once undisturbed and once counted; both must do the same."""
     wanted = _WANTED[kind]
     calm, report = root / "calm", root / "calm.calls"

@@ -15,8 +15,8 @@ from salesmap_async.collect.chains import (
     TRAIL_LENGTH,
     Chain,
     ChainBrokenError,
-    chain_from_row,
     record_id,
+    restored_chain,
 )
 from salesmap_async.store.work_db import ChainRow
 
@@ -108,7 +108,7 @@ def resumed(chain: Chain) -> Chain:
         started_at=None,
         ended_at=None,
     )
-    return chain_from_row(chain.endpoint, row)
+    return restored_chain(chain.endpoint, row)
 
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 6, 17])

@@ -233,8 +233,8 @@ def test_a_signal_ends_a_long_wait_at_once(tmp_path: Path) -> None:
 
 
 @POSIX
-def test_a_second_signal_does_not_wait_for_a_hanging_request(tmp_path: Path) -> None:
-    """The first signal gives pages in flight a few seconds, the second none; still resumable."""
+def test_two_signals_while_a_request_hangs_end_in_order(tmp_path: Path) -> None:
+    """The second signal cancels what the first one still waits for: no traceback, resumable."""
     faults = tmp_path / "faults.json"
     faults.write_text('[{"action": "hang", "path": "/people", "nth": 2}]')
     with ServedSandbox(tmp_path, "--faults", str(faults)) as server:

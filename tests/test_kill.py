@@ -1,4 +1,4 @@
-"""Kill -9 at random moments, resume, compare: the quick part of scripts/torture.py (I2, I4)."""
+"""Kill -9 at random moments, resume, compare: the quick part of `torture.py kills` (I2, I4)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from scripts.torture import killed_run, sandbox
+from scripts.torture_kills import killed_run
+from scripts.torture_sandbox import sandbox
 
 SEED = 20260101
 IN_FLIGHT = 16  # --concurrency

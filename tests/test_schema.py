@@ -7,7 +7,8 @@ import random
 
 import pytest
 
-from salesmap_async.publish.records import add_values, person_of, repair
+from salesmap_async.publish.records import add_values, person_of
+from salesmap_async.publish.repair import repair
 from salesmap_async.publish.schema import (
     MAX_COLUMNS,
     OVERFLOW,

@@ -470,7 +470,7 @@ async def test_a_reader_of_the_work_db_does_not_fail_the_run(make_settings: Make
 async def test_a_record_nested_too_deeply_fails_its_table_by_name(snapshot: Snapshot) -> None:
     """Nothing is cut out of it, and nothing crashes."""
     deep = "[" * 1000 + "]" * 1000
-    body = '{"success":true,"data":{"memoList":[{"id":"m","깊이":%s}],"nextCursor":null}}' % deep
+    body = '{"success":true,"data":{"memoList":[{"id":"m","깊이":' + deep + "}]}}"
     fault = Fault(action="garbage", path="/memo", body=body, times=None)
     async with Sandbox(Workspace.generate(**SMALL), quota=False, faults=[fault]) as sandbox:
         with pytest.raises(TablesFailedError, match=r"memo: .*nested too deeply"):

@@ -15,7 +15,6 @@ from salesmap_async.cli.figures import age, clock, number, size
 from salesmap_async.cli.options import command_line, path_command, path_options
 from salesmap_async.cli.run import SANDBOX_DB
 from salesmap_async.logs import printable
-from salesmap_async.operate.leftovers import bytes_of
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
@@ -42,11 +41,13 @@ def status(run_tag: str | None, **options: Any) -> None:
     """Show what is left of the last run, or of RUN_TAG, and the exact next command."""
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
+        attempt.next_command = lambda _error: path_command(settings, "status")
         found = read_status(settings, run_tag)
         console = Console(highlight=False)
         for line in _lines(found):
             console.print(Text(printable(line)), soft_wrap=True)
         if _worth_a_table(found):
+            console.print()
             console.print(_table(found))
         console.print()
         for line in (found.advice.why, f"Next: {_next_command(found)}"):
@@ -135,7 +136,7 @@ def _backup(found: Status) -> Iterator[str]:
         return
     if found.own_backup is not None:
         yield f"{found.own_backup.path}"
-        yield "what this run replaces:"
+        yield "what stood there before this run:"
         shown = found.own_backup
     else:
         yield f"{found.backups[0].path}"
@@ -158,8 +159,10 @@ def _checkpoint(checkpoint: Checkpoint | None, run: RunEntry | None) -> Iterator
     elif checkpoint.why_not:
         yield f"NOT resumable: {checkpoint.why_not}"
     else:
-        where = "everything is read, only publishing is left" if checkpoint.complete else "below"
-        yield f"resumable; {where}; last written {age(checkpoint.written_at)}"
+        left = "only publishing is left" if checkpoint.complete else "it goes on as shown below"
+        rows = sum(each.rows for each in checkpoint.tables)
+        yield f"resumable: {number(rows)} rows are safe, {left}"
+        yield f"last written {age(checkpoint.written_at)}"
     if not checkpoint.mirror_ok:
         yield "checkpoint.json is missing or damaged; only people read it, a resume does not"
     if checkpoint.superseded and run is not None and run.status != PUBLISHED:
@@ -167,12 +170,14 @@ def _checkpoint(checkpoint: Checkpoint | None, run: RunEntry | None) -> Iterator
 
 
 def _temporary(found: Status) -> Iterator[str]:
-    if not found.leftovers:
+    """The work DB of a run that can go on is no temporary file: it is the checkpoint."""
+    kept = found.advice.arguments[:1] == ("--resume-run-tag",) or found.history.busy
+    files = [each for each in found.leftovers if not (kept and each.kind == "work DB")]
+    for each in files:
+        yield f"{each.path}"
+        yield f"{each.kind}, {size(each.size_bytes)}"
+    if not files:
         yield "none"
-        return
-    yield f"{len(found.leftovers)} files, {size(bytes_of(found.leftovers))}"
-    for each in found.leftovers:
-        yield f"{each.kind}: {each.path} ({size(each.size_bytes)})"
 
 
 def _reports(found: Status) -> Iterator[str]:
@@ -202,16 +207,12 @@ def _webforms(found: Status) -> Iterator[str]:
 
 def _worth_a_table(found: Status) -> bool:
     checkpoint = found.checkpoint
-    return (
-        checkpoint is not None
-        and bool(checkpoint.tables)
-        and not (found.run is not None and found.run.status == PUBLISHED)
-    )
+    return checkpoint is not None and not checkpoint.why_not and bool(checkpoint.tables)
 
 
 def _table(found: Status) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("table", "state", "pages", "rows", "goes on at"):
+    for heading in ("table", "state", "pages", "rows", "goes on after"):
         numeric = heading in ("pages", "rows")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
     for each in found.checkpoint.tables if found.checkpoint else ():
@@ -220,17 +221,15 @@ def _table(found: Status) -> Table:
             each.state,
             number(each.pages),
             number(each.rows),
-            Text(printable(_goes_on_at(each))),
+            Text(printable(_goes_on_after(each))),
         )
     return table
 
 
-def _goes_on_at(state: TableState) -> str:
+def _goes_on_after(state: TableState) -> str:
     if state.state == "done":
         return ""
-    where = f"cursor {state.cursor}" if state.cursor else "its start"
-    if not state.cursor and state.pages:
-        where = "each list's cursor"
+    where = state.cursor or ("each list's cursor" if state.pages else "-")
     return f"{where}: {state.error}" if state.error else where
 
 

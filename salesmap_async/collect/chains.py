@@ -259,7 +259,7 @@ def new_chain(endpoint: Endpoint) -> NewChain:
     )
 
 
-def chain_from_row(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
+def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     """Rebuild a chain from its stored progress; a failed one is tried again at its cursor."""
     progress = row.progress
     chain = Chain(endpoint, row.name, label or row.name, pages=row.pages, rows=row.rows)

@@ -17,7 +17,7 @@ from pathlib import Path
 import aiosqlite
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE, WEBFORM_TABLE, submissions_of
-from salesmap_async.collect.chains import Chain, chain_from_row, new_chain
+from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import WebformPeople
 from salesmap_async.store.writer import Writer
@@ -66,7 +66,7 @@ class Webforms:
         endpoints = [submissions_of(form_id) for form_id, _ in forms]
         rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
         return [
-            chain_from_row(endpoint, row, label=f"form {name or '?'} ({form_id})")
+            restored_chain(endpoint, row, label=f"form {name or '?'} ({form_id})")
             for endpoint, row, (form_id, name) in zip(endpoints, rows, forms, strict=True)
         ]
 

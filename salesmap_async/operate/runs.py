@@ -93,7 +93,7 @@ def final_db_of(settings: Settings, run_tag: str) -> Path | None:
 
     Raises UsageError where the history cannot be read.
     """
-    for line in _lines(settings):
+    for line in history_lines(settings):
         if line.get("run_tag") == run_tag and isinstance(line.get("final_db_path"), str):
             return Path(line["final_db_path"])
     try:
@@ -108,7 +108,7 @@ def final_db_of(settings: Settings, run_tag: str) -> Path | None:
 
 def read_runs(settings: Settings) -> RunHistory:
     """Read the history of `settings.db_path`. Raises UsageError where it cannot be read."""
-    lines = fold_runs(_lines(settings))
+    lines = fold_runs(history_lines(settings))
     busy = is_held(settings.db_path)
     own = [line for line in lines if line.get("final_db_path") == str(settings.db_path)]
     others = {str(line.get("final_db_path")) for line in lines} - {str(settings.db_path), "None"}
@@ -118,7 +118,8 @@ def read_runs(settings: Settings) -> RunHistory:
     return RunHistory(runs=tuple(runs), other_dbs=tuple(map(Path, sorted(others))), busy=busy)
 
 
-def _lines(settings: Settings) -> list[Line]:
+def history_lines(settings: Settings) -> list[Line]:
+    """Return the history's lines. Raises UsageError where it cannot be read."""
     path = settings.paths("any").history_file
     try:
         return read_history(path)

@@ -23,11 +23,12 @@ from salesmap_async.operate.runs import (
     RunEntry,
     RunHistory,
     final_db_of,
+    history_lines,
     read_runs,
 )
 from salesmap_async.paths import RunPaths
 from salesmap_async.plan import make_plan, published_since
-from salesmap_async.publish.history import PUBLISHED, read_history
+from salesmap_async.publish.history import PUBLISHED
 from salesmap_async.publish.sqlite_file import sidecars
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
@@ -132,7 +133,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
             checkpoint=checkpoint,
             final=final,
             has_backups=bool(backups),
-            restored=restored,
+            restored=history.restored_since(run),
         ),
     )
 
@@ -230,6 +231,7 @@ def _checkpoint(settings: Settings, run: RunEntry, paths: RunPaths) -> Checkpoin
     if not paths.work_dir.is_dir():
         return None
     mirror = read_mirror(paths.checkpoint_json)
+    written_at = _last_written(paths)  # before the work DB is opened, which settles its log
     why_not = ""
     values: Mapping[str, Any] = mirror or {}
     states = _states_of_mirror(mirror)
@@ -252,13 +254,12 @@ def _checkpoint(settings: Settings, run: RunEntry, paths: RunPaths) -> Checkpoin
         why_not=why_not,
         superseded=bool(started_at) and started_at <= _last_published(settings, run.kind),
         mirror_ok=mirror is not None,
-        written_at=_last_written(paths),
+        written_at=written_at,
     )
 
 
 def _last_published(settings: Settings, kind: str) -> str:
-    history = read_history(settings.paths("any").history_file)
-    return published_since(history, settings.db_path, kind)
+    return published_since(history_lines(settings), settings.db_path, kind)
 
 
 def _states_of(chains: Iterable[ChainRow], tables: Iterable[str]) -> tuple[TableState, ...]:

@@ -24,7 +24,8 @@ from typing import Any
 from salesmap_async import exact_json
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import StoreError
-from salesmap_async.publish.schema import Kind, fold, unused, without_surrogates
+from salesmap_async.publish.repair import repaired_record
+from salesmap_async.publish.schema import Kind
 from salesmap_async.store.work_db import ChainRow, read_chains
 
 _INDEX = """
@@ -179,34 +180,6 @@ def add_values(record: Record, added: Mapping[str, Any]) -> int:
     return overruled
 
 
-def repair(value: Any) -> tuple[Any, int]:
-    """Return `value` without lone surrogates, and how many strings and keys held one."""
-    if isinstance(value, str):
-        text = without_surrogates(value)
-        return text, int(text != value)
-    if isinstance(value, list):
-        repaired = [repair(item) for item in value]
-        return [item for item, _ in repaired], sum(count for _, count in repaired)
-    if isinstance(value, dict):
-        return _repair_object(value)
-    return value, 0
-
-
-def _repair_object(value: dict[str, Any]) -> tuple[dict[str, Any], int]:
-    """Repair keys and values; two keys that would become one stay two."""
-    broken = sum(without_surrogates(key) != key for key in value)
-    taken = {fold(key) for key in value if without_surrogates(key) == key}
-    total, result = broken, {}
-    for key, item in value.items():
-        name = without_surrogates(key)
-        if name != key:
-            name = unused(name, taken)
-            taken.add(fold(name))
-        result[name], count = repair(item)
-        total += count
-    return result, total
-
-
 def kinds_of(records: Iterator[tuple[str | None, Record]]) -> dict[str, set[Kind]]:
     """Read all records and return every key with the kinds of its values (null is none)."""
     seen: set[tuple[str, type]] = set()
@@ -238,13 +211,4 @@ def _loaded(body: bytes) -> tuple[Record, int]:
         raise StoreError("the work DB holds a record that is not a JSON object")
     if b"\\ud" not in body and b"\\uD" not in body:
         return record, 0
-    return _repaired_record(record)
-
-
-def _repaired_record(record: Record) -> tuple[Record, int]:
-    total = sum(without_surrogates(key) != key for key in record)
-    result: Record = {}
-    for key, value in record.items():
-        result[key], count = repair(value)
-        total += count
-    return result, total
+    return repaired_record(record)

@@ -26,13 +26,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from salesmap_async.api.endpoints import CORE_TABLES, SUBMISSION_TABLE
+from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.exact_json import has_lone_surrogate, without_lone_surrogates
 from salesmap_async.publish.sqlite_file import quoted
 
 MAX_COLUMNS = 1_900
 OVERFLOW = "_overflow"
 LINK_COLUMNS = ("organizationId", "peopleId", "dealId", "leadId", "webFormId")
-ALWAYS_PRESENT = CORE_TABLES
 
 _REQUIRED: dict[str, tuple[str, ...]] = {
     "people": ("organizationId",),
@@ -56,7 +56,6 @@ STORED_AS_THEY_ARE = frozenset[Kind](("text", "integer", "number", "minus zero")
 
 _FOLD = {code: code + 32 for code in range(ord("A"), ord("Z") + 1)}
 _UNSTORABLE = re.compile("[\0\ud800-\udfff]")
-_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,13 +112,13 @@ def lay_out(table: str, kinds: Mapping[str, Collection[Kind]], *, id_key: str = 
         keys.remove("id")
     kept, spilled = _split(keys, required)
     columns = tuple(_column(key, names[key], kinds.get(key, ())) for key in kept)
-    overflow = tuple((key, names[key] if _SURROGATE.search(key) else key) for key in spilled)
+    overflow = tuple((key, names[key] if has_lone_surrogate(key) else key) for key in spilled)
     return Layout(
         table=table,
         columns=columns,
         overflow=overflow,
         mapped=(
-            *((without_surrogates(key), names[key]) for key in kept if names[key] != key),
+            *((without_lone_surrogates(key), names[key]) for key in kept if names[key] != key),
             *((label, OVERFLOW) for _, label in overflow),
         ),
     )
@@ -158,11 +157,6 @@ def fold(name: str) -> str:
 def storable(name: str) -> str:
     """Return `name` with U+FFFD for NUL and lone surrogates."""
     return _UNSTORABLE.sub("\ufffd", name)
-
-
-def without_surrogates(text: str) -> str:
-    """Return `text` with U+FFFD for lone surrogates."""
-    return _SURROGATE.sub("\ufffd", text)
 
 
 def _split(keys: Iterable[str], required: Collection[str]) -> tuple[list[str], list[str]]:

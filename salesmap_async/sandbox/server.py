@@ -22,16 +22,16 @@ from salesmap_async.errors import UsageError
 from salesmap_async.sandbox import answers, broken
 from salesmap_async.sandbox.arrivals import Arrival, ArrivalsLog
 from salesmap_async.sandbox.faults import Fault, FaultScript, Shape
-from salesmap_async.sandbox.pages import BadParameterError, UnknownCursorError
-from salesmap_async.sandbox.quota import Quota
-from salesmap_async.sandbox.reading import (
+from salesmap_async.sandbox.lists import (
     Data,
+    ListReader,
     NoSuchFormError,
-    Reader,
     UnknownCursor,
     endpoint_at,
     is_route,
 )
+from salesmap_async.sandbox.pages import BadParameterError, UnknownCursorError
+from salesmap_async.sandbox.quota import Quota
 from salesmap_async.sandbox.workspace import Workspace
 
 HOST = "127.0.0.1"
@@ -80,7 +80,7 @@ class Sandbox:
         self._authorization = f"Bearer {token}"
         self._quota = Quota(used_by_others=quota_used_by_others) if quota else None
         self._latency_s = latency_s
-        self._reader = Reader(workspace, unknown_cursor=unknown_cursor)
+        self._reader = ListReader(workspace, unknown_cursor=unknown_cursor)
         self._port = port
         self._log = ArrivalsLog(arrivals_log) if arrivals_log else None
         self._script = FaultScript()

@@ -107,7 +107,7 @@ CHAIN_COLUMNS = (
 )
 
 
-def chain_from_row(row: tuple[Any, ...]) -> ChainRow:
+def chain_row(row: tuple[Any, ...]) -> ChainRow:
     """Build a ChainRow from a row selected as CHAIN_COLUMNS."""
     name, table, path, added, state, pages, rows, progress, error, started_at, ended_at = row
     return ChainRow(
@@ -163,7 +163,7 @@ def open_work_db(path: Path) -> Iterator[sqlite3.Connection]:
 def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
     """Return all chains in chain order."""
     rows = connection.execute(f"SELECT {CHAIN_COLUMNS} FROM chain ORDER BY name")
-    return [chain_from_row(row) for row in rows]
+    return [chain_row(row) for row in rows]
 
 
 def seconds_by_table(chains: Iterable[ChainRow]) -> dict[str, float]:

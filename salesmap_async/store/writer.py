@@ -31,7 +31,7 @@ from salesmap_async.store.work_db import (
     ChainState,
     NewChain,
     RunIdentity,
-    chain_from_row,
+    chain_row,
 )
 
 QUEUE_PAGES = 8
@@ -177,7 +177,7 @@ class Writer:
                 [(c.name, c.table, c.path, exact_json.dumps(c.added)) for c in chains],
             )
             rows = await connection.execute_fetchall(f"SELECT {CHAIN_COLUMNS} FROM chain")
-            stored = {row.name: row for row in map(chain_from_row, map(tuple, rows))}
+            stored = {row.name: row for row in map(chain_row, map(tuple, rows))}
             return [stored[name] for name in names]
 
         return await self.run(add)

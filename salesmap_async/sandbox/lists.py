@@ -22,7 +22,7 @@ class NoSuchFormError(Exception):
     """A form that does not exist any more, or belongs to another workspace."""
 
 
-class Reader:
+class ListReader:
     """Reads the workspace as it is at the moment of each request.
 
     `unknown_cursor`: whether a paged list refuses a cursor it does not know, or ends there.

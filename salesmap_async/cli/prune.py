@@ -1,0 +1,55 @@
+"""`prune`: remove what published and abandoned runs have left."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.text import Text
+
+from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.figures import size
+from salesmap_async.cli.options import path_command, path_options
+from salesmap_async.logs import printable
+from salesmap_async.operate.leftovers import bytes_of
+from salesmap_async.operate.prune import Pruned
+from salesmap_async.operate.prune import prune as prune_leftovers
+from salesmap_async.settings import Settings
+
+
+@click.command()
+@path_options
+@click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
+def prune(dry_run: bool, **options: Any) -> None:
+    """Remove work DBs and temporary files of runs that are published or abandoned.
+
+    A run is abandoned when it is unfinished and a run of its kind that started later has been
+    published. Backups, logs and the history stay.
+    """
+    with explaining() as attempt:
+        settings = attempt.settings = Settings(**options)
+        found = prune_leftovers(settings, dry_run=dry_run)
+        for line in _lines(settings, found, dry_run=dry_run):
+            Console(highlight=False).print(Text(printable(line)), soft_wrap=True)
+
+
+def _lines(settings: Settings, found: tuple[Pruned, ...], *, dry_run: bool) -> list[str]:
+    removed = [run for run in found if run.remove]
+    lines = []
+    for run in found:
+        verb = "keep" if not run.remove else "would remove" if dry_run else "removed"
+        lines.append(f"{verb} {size(bytes_of(run.leftovers))} of run {run.run_tag} ({run.why})")
+        lines += [f"  {each.kind}: {each.path}" for each in run.leftovers]
+    total = sum(bytes_of(run.leftovers) for run in removed)
+    files = sum(len(run.leftovers) for run in removed)
+    said = f"{files} {'file' if files == 1 else 'files'}, {size(total)} ({total:,} bytes)"
+    if not removed:
+        return [*lines, f"Nothing to remove for {settings.db_path}."]
+    if not dry_run:
+        return [*lines, f"Removed {said}."]
+    return [
+        *lines,
+        f"Would remove {said}.",
+        f"Next: {path_command(settings, 'prune')}",
+    ]
