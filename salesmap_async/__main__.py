@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from salesmap_async.cli.doctor import doctor
 from salesmap_async.cli.prune import prune
 from salesmap_async.cli.restore import restore
 from salesmap_async.cli.run import run
@@ -22,12 +23,8 @@ def commands() -> None:
     """Snapshot a whole Salesmap CRM workspace into one SQLite file."""
 
 
-commands.add_command(run)
-commands.add_command(sandbox)
-commands.add_command(status)
-commands.add_command(runs)
-commands.add_command(restore)
-commands.add_command(prune)
+for command in (run, sandbox, doctor, status, runs, restore, prune):
+    commands.add_command(command)
 
 
 def main() -> None:
@@ -44,6 +41,18 @@ def main() -> None:
         raise SystemExit(error.exit_code) from None
     except click.Abort:
         raise SystemExit(130) from None
+    finally:
+        _flush_or_forget()
+
+
+def _flush_or_forget() -> None:
+    """Flush what was printed; a reader that is gone (`| head`) must not change the exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            if stream is not None:
+                stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _command_of(error: click.ClickException) -> str:

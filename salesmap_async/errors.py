@@ -130,7 +130,10 @@ class GateRefusedError(SalesmapError):
     exit_code = 4
 
     def __init__(self, reasons: tuple[str, ...]) -> None:
-        super().__init__("the gate refused the snapshot: " + "; ".join(reasons))
+        super().__init__(
+            "the gate refused the snapshot: " + "; ".join(reasons),
+            cure="look at the CRM first; if so much is really gone, publish it as below",
+        )
         self.reasons = reasons
 
 

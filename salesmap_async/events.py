@@ -1,7 +1,8 @@
 """What happens in a run, told as frozen values to whoever listens.
 
 A Listener is any callable that takes one event. It is called in the event loop's thread or, while
-the snapshot is built, in a worker thread; it must be quick and must not raise.
+the snapshot is built, in a worker thread; it must be quick. One that raises is not called again:
+a closed terminal must not end a run.
 """
 
 from __future__ import annotations
@@ -119,6 +120,23 @@ Listener = Callable[[Event], None]
 
 def ignore(_event: Event) -> None:
     """Be the listener of those who do not listen."""
+
+
+def unfailing(listener: Listener, on_failure: Listener) -> Listener:
+    """Return a listener that tells `listener` until it raises, and then `on_failure` once."""
+    failed = False
+
+    def tell(event: Event) -> None:
+        nonlocal failed
+        if failed:
+            return
+        try:
+            listener(event)
+        except Exception as error:
+            failed = True
+            on_failure(Warned(f"the progress cannot be shown any more: {type(error).__name__}"))
+
+    return tell
 
 
 def tell_all(*listeners: Listener) -> Listener:

@@ -19,6 +19,7 @@ _TOO_LONG = (b"1" * 20, b"-" + b"1" * 19)
 """The first integers that orjson rounds are 2**64, of 20 digits, and -(2**63) - 1, of 19."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_REPAIRABLE_DEPTH = 250
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
 
 
@@ -50,10 +51,26 @@ def _dumps_by_stdlib(value: Any) -> str:
     try:
         text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
         if has_lone_surrogate(text):
+            _check_depth(value)
             text = json.dumps(value, separators=(",", ":"), allow_nan=False)
     except RecursionError:
         raise ValueError("nested too deeply") from None
     return text
+
+
+def _check_depth(value: Any) -> None:
+    """Raise ValueError where a value with lone surrogates is too deep to be repaired later."""
+    level, depth = [value], 0
+    while level:
+        depth += 1
+        if depth > _REPAIRABLE_DEPTH:
+            raise ValueError("nested too deeply")
+        level = [
+            inner
+            for outer in level
+            if isinstance(outer, dict | list)
+            for inner in (outer.values() if isinstance(outer, dict) else outer)
+        ]
 
 
 def has_lone_surrogate(text: str) -> bool:

@@ -57,20 +57,21 @@ def resumable_runs(checkpoint_dir: Path) -> list[RunIdentity]:
     return sorted(runs, key=lambda run: (run.started_at, run.run_tag), reverse=True)
 
 
+def is_resumable(paths: RunPaths) -> bool:
+    """Tell whether the run's work DB can be read, so that the run can go on."""
+    return _identity_in(paths.work_dir) is not None
+
+
 def _new_plan(settings: Settings, remark: str = "") -> RunPlan:
     if settings.webform_only:
         tables: tuple[str, ...] = (SUBMISSION_TABLE,)
     else:
         tables = select_tables(only=settings.only, skip=settings.skip, include=settings.include)
-    if settings.run_tag is not None and settings.paths(settings.run_tag).work_dir.exists():
-        raise UsageError(
-            f"a run {settings.run_tag} exists already",
-            cure="go on with it as below, or choose another tag",
-            instead=("--resume-run-tag", settings.run_tag),
-        )
+    if settings.run_tag is not None:
+        _check_tag_is_new(settings, settings.run_tag)
     return RunPlan(
         settings=settings,
-        paths=settings.paths(settings.run_tag or _unused_tag(settings.checkpoint_dir)),
+        paths=settings.paths(settings.run_tag or _unused_tag(settings)),
         kind="webform-only" if settings.webform_only else "full",
         tables=tables,
         earlier=None,
@@ -78,11 +79,36 @@ def _new_plan(settings: Settings, remark: str = "") -> RunPlan:
     )
 
 
-def _unused_tag(checkpoint_dir: Path) -> str:
+def _check_tag_is_new(settings: Settings, tag: str) -> None:
+    """Raise UsageError where a run of that tag has left anything, even if only in the history."""
+    paths = settings.paths(tag)
+    if paths.work_db.exists() and not is_finished(paths.history_file, tag):
+        raise UsageError(
+            f"a run {tag} exists already",
+            cure="go on with it as below, or choose another tag",
+            instead=("--resume-run-tag", tag),
+        )
+    if _is_taken(settings, tag):
+        raise UsageError(
+            f"a run {tag} exists already",
+            cure="choose another tag, or leave it out",
+            instead=(),
+        )
+
+
+def _is_taken(settings: Settings, tag: str) -> bool:
+    paths = settings.paths(tag)
+    traces = (paths.work_dir, paths.log_file, paths.manifest_json, paths.backup_db)
+    return any(path.exists() for path in traces) or any(
+        line.get("run_tag") == tag for line in read_history(paths.history_file)
+    )
+
+
+def _unused_tag(settings: Settings) -> str:
     """Return the UTC time as a tag, with a number behind it where that second is taken."""
     base = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
     tag, number = base, 1
-    while (checkpoint_dir / tag).exists():
+    while _is_taken(settings, tag):
         number += 1
         tag = f"{base}_{number}"
     return tag

@@ -53,16 +53,24 @@ class Verbosity:
 @contextmanager
 def progress_listener(verbosity: Verbosity) -> Iterator[Listener]:
     """Yield the listener that shows a run as `verbosity` wants it."""
-    console = Console(stderr=True, highlight=False)
-    bars = sys.stderr.isatty() if verbosity.bars is None else verbosity.bars
-    if verbosity.quiet:
+    if verbosity.quiet or sys.stderr is None:
         yield ignore
-    elif bars:
+        return
+    console = _Screen(stderr=True, highlight=False)
+    bars = sys.stderr.isatty() if verbosity.bars is None else verbosity.bars
+    if bars:
         shown = Bars(console, verbose=verbosity.verbose)
         with shown.live:
             yield shown
     else:
         yield Lines(console, verbose=verbosity.verbose)
+
+
+class _Screen(Console):
+    """Standard error; that its reader has gone is an error like others, not the program's end."""
+
+    def on_broken_pipe(self) -> None:
+        raise BrokenPipeError
 
 
 class Lines:

@@ -19,7 +19,7 @@ from salesmap_async.collect.chains import new_chain, restored_chain
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
-from salesmap_async.errors import StoreError, TagTakenError, UsageError
+from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
 from salesmap_async.events import Listener, RunStarted
 from salesmap_async.plan import RunPlan
 from salesmap_async.preflight import ask_workspace, check_workspace
@@ -161,7 +161,13 @@ class RunReader:
         return asdict(earlier + this_start)
 
     def _check_workspace(self, whoami: Whoami) -> None:
-        check_workspace(self._plan, whoami.workspace_id, whoami.workspace_name, self._published)
+        check_workspace(
+            whoami.workspace_id,
+            whoami.workspace_name,
+            published=self._published,
+            final_db=self._settings.db_path,
+            tables=self._plan.tables,
+        )
         earlier = self._plan.earlier
         if earlier is not None and earlier.workspace_id not in (None, whoami.workspace_id):
             raise UsageError(
@@ -241,14 +247,18 @@ def begin_run(
         raise UsageError(
             f"the run's folder {plan.paths.work_dir} cannot be made: {error.strerror}"
         ) from None
-    tell(
-        RunStarted(
-            paths=plan.paths,
-            base_url=plan.settings.base_url,
-            workspace=workspace_name or "unknown workspace",
-            tables=plan.tables,
-            expected_rows=published.rows if published else {},
-            resumed=plan.earlier is not None,
-        )
+    started = RunStarted(
+        paths=plan.paths,
+        base_url=plan.settings.base_url,
+        workspace=workspace_name or "unknown workspace",
+        tables=plan.tables,
+        expected_rows=published.rows if published else {},
+        resumed=plan.earlier is not None,
     )
-    record.begin()
+    try:
+        tell(started)
+        record.begin()
+    except SalesmapError:
+        with suppress(OSError):
+            plan.paths.work_dir.rmdir()  # where it holds nothing yet
+        raise

@@ -42,8 +42,8 @@ class RunRecord:
 
     def begin(self) -> None:
         """Write the `started` line. Raises PublishError when the history cannot be written."""
-        self._begun = True
         self._append("started", started_at=now(), pid=os.getpid())
+        self._begun = True
 
     def publish(self, **facts: Any) -> None:
         """Write the line that makes the run a finished one. Raises PublishError."""
@@ -91,7 +91,7 @@ class RunRecord:
             "at": now(),
             "kind": self._kind,
             "final_db_path": str(self._paths.final_db),
-            "log_path": str(self._paths.log_file) if self._begun else None,
+            "log_path": _if_there(self._paths.log_file),
             "checkpoint_path": _if_there(self._paths.work_dir),
             "backup_path": _if_there(self._paths.backup_db),
             "manifest_path": _if_there(self._paths.manifest_json),

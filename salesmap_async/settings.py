@@ -19,6 +19,11 @@ from salesmap_async.paths import RunPaths
 DEFAULT_BASE_URL = "https://salesmap.kr/api/v2"
 WebformPeople = Literal["deals", "all"]
 
+_LONGEST_S = 24 * 3600.0
+_LONGEST_NAME_BYTES = 150
+"""Of the final DB's file name: names made from it hold a run tag (64) and an ending too."""
+
+_HOST = re.compile(r"[A-Za-z0-9.-]+|[0-9A-Fa-f:.]+")
 _RUN_TAG = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOOPBACK_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -115,16 +120,16 @@ class Settings:
             ("checkpoint_interval", 1, None),
             ("concurrency", 1, 1000),
             ("max_retries", 0, None),
-            ("min_interval_s", 0, None),
-            ("backoff_s", 0, None),
-            ("max_backoff_s", 0, None),
-            ("max_429_wait_s", 0, None),
+            ("min_interval_s", 0, _LONGEST_S),
+            ("backoff_s", 0, _LONGEST_S),
+            ("max_backoff_s", 0, _LONGEST_S),
+            ("max_429_wait_s", 0, _LONGEST_S),
         ):
             _check_number(name, getattr(self, name), lowest, highest)
         for name in ("keep_backups", "checkpoint_interval", "concurrency", "max_retries"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"{option_flag(name)} must be a whole number")
-        _check_number("request_timeout_s", self.request_timeout_s, 0, None)
+        _check_number("request_timeout_s", self.request_timeout_s, 0, _LONGEST_S)
         if self.request_timeout_s == 0:
             raise UsageError("--request-timeout must be more than 0")
         if self.webform_people not in get_args(WebformPeople):
@@ -174,7 +179,8 @@ def _check_base_url(url: str) -> None:
         host, _ = parts.hostname, parts.port
     except ValueError as error:
         raise UsageError(f"--base-url {url!r} is not a URL: {error}") from None
-    if not host or parts.query or parts.fragment:
+    odd = not url.isprintable() or " " in url or (host and not _HOST.fullmatch(host))
+    if odd or not host or parts.query or parts.fragment:
         raise UsageError(f"--base-url {url!r} is not an API root like {DEFAULT_BASE_URL}")
     if parts.scheme == "http" and host not in _LOOPBACK_HOSTS:
         raise UsageError(f"--base-url {url!r}: http would send the token readable; use https")
@@ -193,6 +199,8 @@ def _check_directories(settings: Settings) -> None:
             ) from None
         if name == "db_path" and is_directory:
             raise UsageError(f"--db-path {path} is a directory; name a file")
+        if name == "db_path" and len(path.name.encode()) > _LONGEST_NAME_BYTES:
+            raise UsageError(f"--db-path: the file name is longer than {_LONGEST_NAME_BYTES} bytes")
         if name != "db_path" and is_there and not is_directory:
             raise UsageError(f"{option_flag(name)} {path} is a file; name a directory")
 

@@ -15,7 +15,7 @@ from typing import TypeVar
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.errors import LockedError, PublishError, TagTakenError, UsageError
-from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all
+from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
 from salesmap_async.lock import run_lock
 from salesmap_async.logs import RunLog
 from salesmap_async.paths import RunPaths
@@ -76,7 +76,7 @@ async def take_snapshot(
         check_paths(plan.settings)
         try:
             with run_lock(plan.settings.db_path), RunLog() as log:
-                return await _Run(plan, tell_all(log, listener), stop).do()
+                return await _Run(plan, tell_all(log, unfailing(listener, log)), stop).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
@@ -131,7 +131,13 @@ class _Run:
         """Read what is left to read; a run that has read everything needs neither API nor token."""
         earlier = self._plan.earlier
         if earlier is not None and is_complete(self._paths.work_db):
-            check_workspace(self._plan, earlier.workspace_id, earlier.workspace_name, published)
+            check_workspace(
+                earlier.workspace_id,
+                earlier.workspace_name,
+                published=published,
+                final_db=self._settings.db_path,
+                tables=self._plan.tables,
+            )
             begin_run(self._plan, earlier.workspace_name, published, self._record, self._tell)
             return
         reader = RunReader(

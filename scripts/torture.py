@@ -15,26 +15,21 @@ from __future__ import annotations
 import argparse
 import random
 import sys
-import tempfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
-from scripts.torture_crash import MODES, SCENES, NoShimError, crash_everywhere  # noqa: E402
-from scripts.torture_kills import read_at_every_pace, torture  # noqa: E402
-from scripts.torture_planted import try_planted_bugs  # noqa: E402
-from scripts.torture_sandbox import sandbox  # noqa: E402
-
-_MEMORY = Path("/dev/shm")  # a kill loses no written byte: no need to wait for a disk
+from scripts.torture_crash import MODES, SCENES, NoShimError, crash_everywhere
+from scripts.torture_kills import read_at_every_pace, torture
+from scripts.torture_planted import try_planted_bugs
+from scripts.torture_sandbox import fast_folder, sandbox
 
 
 def kills(options: argparse.Namespace) -> bool:
     """Kill runs at random moments; True if all published the same."""
     print(f"seed {options.seed}")
     with (
-        _folder() as root,
+        fast_folder() as root,
         sandbox(root, records=options.records, latency_s=0.05, faults=options.faults) as server,
     ):
         dice = random.Random(options.seed)
@@ -43,7 +38,7 @@ def kills(options: argparse.Namespace) -> bool:
 
 def paces(options: argparse.Namespace) -> bool:
     """Read one workspace at different paces; True if all published the same."""
-    with _folder() as root, sandbox(root, records=options.records) as server:
+    with fast_folder() as root, sandbox(root, records=options.records) as server:
         return read_at_every_pace(server, root)
 
 
@@ -51,14 +46,14 @@ def crash(options: argparse.Namespace) -> bool:
     """Let every I/O call go wrong; True if each run ended as it should and could be resumed."""
     all_right = True
     for scene in options.scene or SCENES:
-        with _folder() as root:
+        with fast_folder() as root:
             all_right &= crash_everywhere(root, scene, options.mode or MODES, options.every)
     return all_right
 
 
 def planted(options: argparse.Namespace) -> bool:
     """Plant bugs in copies of the repository; True if the tests caught each."""
-    with _folder() as root:
+    with fast_folder() as root:
         return try_planted_bugs(root, only=options.only)
 
 
@@ -95,13 +90,6 @@ def _parser() -> argparse.ArgumentParser:
     one.add_argument("--only", default="", help="only bugs with this text in their name")
     one.set_defaults(torture=planted)
     return parser
-
-
-@contextmanager
-def _folder() -> Iterator[Path]:
-    in_memory = str(_MEMORY) if _MEMORY.is_dir() else None
-    with tempfile.TemporaryDirectory(prefix="torture-", dir=in_memory) as name:
-        yield Path(name)
 
 
 if __name__ == "__main__":

@@ -11,11 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from salesmap_async.errors import PublishError
+from salesmap_async.errors import LockedError, PublishError
 from salesmap_async.events import Event, Warned, ignore
-from salesmap_async.publish.backup import back_up, prune_backups
+from salesmap_async.publish.backup import already_holds, back_up, prune_backups
 from salesmap_async.publish.sqlite_file import is_wal
-from tests.test_replace import NEW_ROWS, OLD, OLD_ROWS, content, snapshot, viewer
+from tests.test_replace import OLD, OLD_ROWS, content, snapshot, viewer
 
 
 @pytest.fixture
@@ -71,29 +71,40 @@ def test_nothing_to_back_up_is_no_error(tmp_path: Path) -> None:
     assert not (tmp_path / "backups").exists()
 
 
-def test_a_repeated_backup_takes_the_present_state(source: Path) -> None:
-    """Another run published in between: its data is what gets replaced, so it is kept."""
+def test_a_repeated_backup_of_the_same_content_is_one_backup(source: Path) -> None:
+    """A run that was killed after its backup makes it again, under the same name."""
+    for _ in range(2):
+        back_up(source, backup_of(source), tell=ignore)
+    assert [each.name for each in backup_of(source).parent.iterdir()] == [backup_of(source).name]
+
+
+def test_another_backup_of_that_name_is_never_overwritten(source: Path) -> None:
+    """Another run published in between: its data and what came before it are both kept."""
     back_up(source, backup_of(source), tell=ignore)
     source.unlink()
     snapshot(source, "between", 5)
     back_up(source, backup_of(source), tell=ignore)
-    assert content(backup_of(source)) == ("between", 5)
+    numbered = backup_of(source).with_stem(backup_of(source).stem + "_2")
+    assert (content(backup_of(source)), content(numbered)) == (OLD, ("between", 5))
 
 
-def test_after_the_swap_the_old_backup_stays(source: Path) -> None:
-    """A resume after the swap must not overwrite the old data with the new."""
-    back_up(source, backup_of(source), tell=ignore)
-    source.unlink()
-    snapshot(source, "new", NEW_ROWS)
-    back_up(source, backup_of(source), tell=ignore)
-    assert content(backup_of(source)) == OLD
+def test_what_the_run_itself_published_needs_no_backup(tmp_path: Path) -> None:
+    """A run holds a DB only if every table it read is there as it read it."""
+    path = tmp_path / "final.db"
+    with closing(sqlite3.connect(path)) as connection:
+        connection.execute('CREATE TABLE manifest ("table" TEXT, run_tag TEXT)')
+        connection.execute("INSERT INTO manifest VALUES ('memo', 'new'), ('people', 'old')")
+        connection.commit()
+    assert already_holds(path, "old", ("people",))
+    assert not already_holds(path, "old", ("people", "memo"))
+    assert not already_holds(path, "old", ("lead",))
 
 
 def test_a_locked_source_ends_with_a_clear_error(source: Path) -> None:
     """A writer that never ends does not hang us, and no file counts as a backup."""
     with closing(sqlite3.connect(source, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(PublishError, match="locked"):
+        with pytest.raises(LockedError, match="locked"):
             back_up(source, backup_of(source), tell=ignore, deadline_s=0.1)
     assert not backup_of(source).exists()
 

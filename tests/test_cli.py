@@ -8,98 +8,29 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from salesmap_async.publish.history import read_history
-from salesmap_async.sandbox import SANDBOX_TOKEN, Fault, Sandbox, Workspace
+from salesmap_async.sandbox import Fault, Sandbox, Workspace
+from tests.cli_process import (
+    LIMIT_S,
+    POSIX,
+    QUICK,
+    ServedSandbox,
+    cli,
+    env_of,
+    environment,
+    finish,
+    no_process_is_left,
+    start,
+)
 from tests.conftest import rows_of, table_hashes
 
-LIMIT_S = 60.0
-POSIX = pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process needs POSIX")
-
-
-def environment(**more: str) -> dict[str, str]:
-    kept = {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
-    return kept | {"PYTHONWARNINGS": "error", "PYTHONIOENCODING": "utf-8"} | more
-
-
-_started: list[subprocess.Popen[str]] = []
-
-
-@pytest.fixture(autouse=True)
-def no_process_is_left() -> Iterator[None]:
-    """Kill and reap what a failed test has left running."""
-    yield
-    while _started:
-        process = _started.pop()
-        if process.poll() is None:
-            process.kill()
-        process.communicate()
-
-
-def start(folder: Path, *arguments: str, **env: str) -> subprocess.Popen[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-m", "salesmap_async", *arguments],
-        cwd=folder,
-        env=environment(**env),
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        encoding="utf-8",
-        errors="replace",
-    )
-    _started.append(process)
-    return process
-
-
-def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
-    """Return (exit code, stdout, stderr); a process that does not end fails the test."""
-    out, err = process.communicate(timeout=LIMIT_S)
-    _started.remove(process)
-    return process.returncode, out, err
-
-
-def cli(folder: Path, *arguments: str, **env: str) -> tuple[int, str, str]:
-    return finish(start(folder, *arguments, **env))
-
-
-class ServedSandbox:
-    """A sandbox process of its own, so that the test's own waiting does not block it."""
-
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.arrivals = folder / "arrivals.jsonl"
-        self._process = start(
-            folder, "sandbox", "--port", "0", "--records", "400", "--forms", "2", "--no-quota",
-            "--arrivals", str(self.arrivals), *arguments,
-        )  # fmt: skip
-        assert self._process.stdout is not None
-        self.base_url = self._process.stdout.readline().split()[1]
-
-    def __enter__(self) -> ServedSandbox:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.send_signal(signal.SIGINT)
-        finish(self._process)
-
-    def wait_for(self, requests: int) -> None:
-        """Wait until the server has seen that many requests."""
-        ends_at = time.monotonic() + LIMIT_S
-        while time.monotonic() < ends_at:
-            if len(self.arrivals.read_text("utf-8").splitlines()) >= requests:
-                return
-            time.sleep(0.01)  # polling a file that another process writes, bounded above
-        raise AssertionError("the requests did not come")
-
-
-QUICK = ("--min-interval", "0", "--backoff", "0.01")
-
-
-def env_of(server: ServedSandbox) -> dict[str, str]:
-    return {"SALESMAP_TOKEN": SANDBOX_TOKEN, "SALESMAP_API_BASE": server.base_url}
+__all__ = ["no_process_is_left"]
 
 
 def files_below(folder: Path) -> list[str]:
@@ -339,3 +270,23 @@ async def test_a_pythons_own_use_of_the_library(tmp_path: Path, make_settings: A
     async with Sandbox(Workspace.generate(records=200, forms=1), faults=[fault]) as sandbox:
         report = await take_snapshot(make_settings(sandbox))
     assert (report.traffic.retries, report.traffic.requests > 10) == (1, True)
+
+
+@POSIX
+@pytest.mark.parametrize("redirection", ["2>&1 | head -1", "| true", ">/dev/full", "2>&-", ">&-"])
+def test_output_that_nobody_reads_does_not_change_the_run(tmp_path: Path, redirection: str) -> None:
+    """A closed pipe, a full device or no terminal at all: published all the same, and exit 0."""
+    with ServedSandbox(tmp_path) as server:
+        command = shlex.join([sys.executable, "-m", "salesmap_async", "run", *QUICK])
+        result = subprocess.run(
+            ["bash", "-c", f"set -o pipefail; {command} {redirection}; exit $?"],
+            cwd=tmp_path,
+            env=environment(**env_of(server)),
+            capture_output=True,
+            timeout=LIMIT_S,
+            check=False,
+        )
+    lines = read_history(tmp_path / "logs" / "run_history.jsonl")
+    assert [line["status"] for line in lines] == ["started", "published"]
+    assert result.returncode == 0
+    assert b"Traceback" not in result.stderr

@@ -11,7 +11,7 @@ import pytest
 
 from salesmap_async.errors import KeptAsideError, PublishError
 from salesmap_async.events import ignore
-from salesmap_async.publish.backup import back_up
+from salesmap_async.publish.backup import already_holds, back_up
 from salesmap_async.publish.rows import table_sha256
 from salesmap_async.publish.webform_swap import swap_webforms
 from tests.test_build import build, rows_of
@@ -161,6 +161,7 @@ def test_a_backup_after_the_swap_keeps_the_state_before(final: Path, built: Path
     """The manifest tells that this run is already in."""
     dest = final.parent / "final_before_t2.db"
     back_up(final, dest, tell=ignore)
+    assert not already_holds(final, "t2", (TABLE,))
     swap_webforms(final, built, run_tag="t2", tell=ignore)
-    back_up(final, dest, tell=ignore)
+    assert already_holds(final, "t2", (TABLE,))
     assert len(rows_of(dest, TABLE)) == 2

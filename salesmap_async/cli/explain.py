@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 import click
@@ -17,6 +17,7 @@ from salesmap_async.errors import (
     exit_code_of,
 )
 from salesmap_async.logs import printable
+from salesmap_async.plan import is_resumable
 from salesmap_async.settings import Settings
 
 
@@ -43,7 +44,8 @@ def explaining() -> Iterator[Attempt]:
             command = f"python -m salesmap_async {name} --help"
         else:
             command = attempt.next_command(error)
-        click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
+        with suppress(OSError):  # the exit code tells it too, where nobody can read
+            click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
         raise SystemExit(exit_code_of(error)) from None
 
 
@@ -64,6 +66,8 @@ def next_arguments(error: SalesmapError) -> tuple[str, ...] | None:
     """Return the arguments of `run` that lead on from `error`; None: the same ones again."""
     if error.run is None:
         return error.instead if isinstance(error, UsageError) else None
+    if not is_resumable(error.run):
+        return ()
     tag = ("--resume-run-tag", error.run.run_tag)
     return (*tag, "--allow-shrink") if isinstance(error, GateRefusedError) else tag
 
@@ -76,6 +80,8 @@ def _what_is_safe(error: SalesmapError, settings: Settings) -> str:
         return f"{final_db} is as it was; the new data lies complete at {error.kept_at}."
     if error.run is None:
         return f"Nothing was touched; {final_db} is as it was."
+    if not is_resumable(error.run):
+        return f"{final_db} is as it was; of what was read nothing is kept."
     return f"{final_db} is as it was; what was read is kept in {error.run.work_dir}."
 
 

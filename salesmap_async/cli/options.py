@@ -42,6 +42,17 @@ def path_options(command: _Command) -> _Command:
     return settings_options(PATH_OPTIONS)(command)
 
 
+def token_file_option(command: _Command) -> _Command:
+    """Add --token-file; there is no --token, because process lists show it."""
+    return click.option(
+        "--token-file",
+        type=click.Path(path_type=Path),
+        envvar="SALESMAP_TOKEN_FILE",
+        show_envvar=True,
+        help="File that holds the token; else the variable SALESMAP_TOKEN.",
+    )(command)
+
+
 def read_token(token_file: Path | None) -> Secret | None:
     """Return the token from the file, else from SALESMAP_TOKEN; None where there is neither."""
     if token_file is None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 
 from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.options import (
@@ -17,9 +16,10 @@ from salesmap_async.cli.options import (
     read_token,
     same_command_again,
     settings_options,
+    token_file_option,
 )
 from salesmap_async.cli.signals import stopping_on_signals
-from salesmap_async.cli.summary import print_summary
+from salesmap_async.cli.summary import show_summary
 from salesmap_async.errors import SalesmapError
 from salesmap_async.progress import Verbosity, progress_listener
 from salesmap_async.sandbox import Sandbox, Workspace
@@ -33,13 +33,7 @@ SANDBOX_RECORDS = 3000
 
 @click.command()
 @settings_options(option_fields())
-@click.option(
-    "--token-file",
-    type=click.Path(path_type=Path),
-    envvar="SALESMAP_TOKEN_FILE",
-    show_envvar=True,
-    help="File that holds the token; else the variable SALESMAP_TOKEN.",
-)
+@token_file_option
 @click.option(
     "--sandbox",
     is_flag=True,
@@ -57,7 +51,6 @@ def run(
     **options: Any,
 ) -> None:
     """Read the whole workspace and publish it as one SQLite file, complete or not at all."""
-    console = Console()
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
@@ -72,7 +65,7 @@ def run(
         except asyncio.CancelledError:  # a second signal before the run had begun
             click.echo("salesmap-async: stopped; nothing was touched.", err=True)
             raise SystemExit(130) from None
-    print_summary(report, console)
+    show_summary(report)
 
 
 def _next_command(

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
-from salesmap_async.sandbox import SANDBOX_TOKEN, Workspace, load_faults, serve
+from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_faults, serve
 
 
 @click.command()
@@ -109,5 +109,9 @@ def _shares(items: Sequence[str]) -> dict[str, float]:
         try:
             shares[table] = float(share)
         except ValueError:
-            raise UsageError(f"--mix {item!r} is not TABLE=SHARE, e.g. memo=0.8") from None
+            shares[table] = -1.0
+        if table not in USUAL_MIX or not 0 < shares[table] <= 1:
+            raise UsageError(
+                f"--mix {item!r} is not TABLE=SHARE, like memo=0.8; tables: {', '.join(USUAL_MIX)}"
+            )
     return shares

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
+from contextlib import suppress
+from io import StringIO
+
+import click
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -9,6 +14,14 @@ from rich.text import Text
 from salesmap_async.logs import printable
 from salesmap_async.publish.manifest import ManifestRow
 from salesmap_async.snapshot import RunReport
+
+
+def show_summary(report: RunReport) -> None:
+    """Print the summary to standard output; what is published stays so if nobody can read it."""
+    text = StringIO()
+    print_summary(report, Console(file=text, width=shutil.get_terminal_size().columns))
+    with suppress(OSError):
+        click.echo(text.getvalue(), nl=False)
 
 
 def print_summary(report: RunReport, console: Console) -> None:

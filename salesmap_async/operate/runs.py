@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.errors import UsageError
 from salesmap_async.lock import is_held
 from salesmap_async.operate.look import moment
 from salesmap_async.publish.history import (
@@ -120,14 +119,7 @@ def read_runs(settings: Settings) -> RunHistory:
 
 def history_lines(settings: Settings) -> list[Line]:
     """Return the history's lines. Raises UsageError where it cannot be read."""
-    path = settings.paths("any").history_file
-    try:
-        return read_history(path)
-    except OSError as error:
-        raise UsageError(
-            f"the run history {path} cannot be read: {error.strerror}",
-            cure="check its permissions, or name the right --log-dir",
-        ) from None
+    return read_history(settings.paths("any").history_file)
 
 
 def _entry(line: Mapping[str, Any], settings: Settings, *, running: bool = False) -> RunEntry:

@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import re
 import sqlite3
+from collections.abc import Callable, Collection
 from contextlib import suppress
 from pathlib import Path
 
 from salesmap_async.errors import LockedError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned
+from salesmap_async.publish.manifest import read_one_row
 from salesmap_async.publish.replace import copy_into, place
 from salesmap_async.publish.sqlite_file import (
-    column_types,
     cure_of,
     is_locked,
     opened,
@@ -28,9 +29,18 @@ from salesmap_async.publish.sqlite_file import (
 _TAG = r"[A-Za-z0-9._-]{1,64}"
 
 
-def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.0) -> None:
+def back_up(
+    source: Path,
+    dest: Path,
+    *,
+    tell: Listener,
+    stop: Callable[[], None] = lambda: None,
+    deadline_s: float = 30.0,
+) -> None:
     """Copy the database `source` to `dest`, verified; nothing to do where there is none.
 
+    Another backup of that name is never overwritten: the new one gets a number. `stop` may raise
+    to give up.
     `deadline_s` bounds the wait for a lock. Raises LockedError when it is not given, PublishError
     otherwise; then `dest` is as it was.
     """
@@ -40,13 +50,11 @@ def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.
     try:
         roll_back_leftovers(source)
         with opened(source, "ro", timeout_s=min(5.0, deadline_s)) as database:
-            if _holds_run(database, _tag_of(dest, source)):
-                tell(Note(f"backup: {source.name} already holds this run, nothing to keep"))
-                return
+            dest = _free_name(dest, database)
             tell(Step("backup", str(dest)))
             dest.parent.mkdir(parents=True, exist_ok=True)
             remove_with_leftovers(temporary)
-            _copy(database, temporary, deadline_s)
+            _copy(database, temporary, deadline_s, stop)
         place(temporary, dest)
     except (sqlite3.Error, OSError) as error:
         if isinstance(error, TimeoutError) or (
@@ -63,6 +71,15 @@ def back_up(source: Path, dest: Path, *, tell: Listener, deadline_s: float = 30.
     finally:
         with suppress(OSError):
             remove_with_leftovers(temporary)
+
+
+def already_holds(path: Path, run_tag: str, tables: Collection[str]) -> bool:
+    """Tell whether `path` holds every one of `tables` as run `run_tag` read it."""
+    try:
+        with opened(path, "ro") as connection:
+            return all(tag == run_tag for tag in _tags(connection, tables))
+    except sqlite3.Error:
+        return False
 
 
 def prune_backups(backup_dir: Path, stem: str, suffix: str, keep: int, *, tell: Listener) -> None:
@@ -93,9 +110,11 @@ def backup_names(stem: str, suffix: str) -> re.Pattern[str]:
     return re.compile(f"{re.escape(stem)}_before_{_TAG}{re.escape(suffix)}")
 
 
-def _copy(source: sqlite3.Connection, temporary: Path, deadline_s: float) -> None:
+def _copy(
+    source: sqlite3.Connection, temporary: Path, deadline_s: float, stop: Callable[[], None]
+) -> None:
     with opened(temporary, "rwc") as copy:
-        copy_into(source, copy, deadline_s=deadline_s)
+        copy_into(source, copy, deadline_s=deadline_s, stop=stop)
         copy.execute("PRAGMA journal_mode = DELETE").fetchone()
         (verdict,) = copy.execute("PRAGMA quick_check(1)").fetchone()
         if verdict != "ok":
@@ -114,17 +133,32 @@ def _counts(connection: sqlite3.Connection) -> dict[str, int]:
     return {table: row_count(connection, table) for table in table_names(connection)}
 
 
-def _holds_run(connection: sqlite3.Connection, run_tag: str) -> bool:
-    """Tell whether any table of the database was read by run `run_tag`."""
-    return any(
-        "run_tag" in dict(column_types(connection, table))
-        and connection.execute(f"SELECT 1 FROM {table} WHERE run_tag = ?", (run_tag,)).fetchone()
-        is not None
-        for table in ("run_info", "manifest")
-    )
+def _tags(connection: sqlite3.Connection, tables: Collection[str]) -> list[str | None]:
+    return [
+        read_one_row(connection, "manifest", where="table", value=table).get("run_tag")
+        for table in tables
+    ]
 
 
-def _tag_of(dest: Path, source: Path) -> str:
-    """Return the run tag in a backup's name; '' where it is named otherwise."""
-    name = dest.name.removeprefix(f"{source.stem}_before_")
-    return name.removesuffix(source.suffix) if name != dest.name else ""
+def _free_name(dest: Path, source: sqlite3.Connection) -> Path:
+    """Return `dest`, or a numbered sibling where `dest` is a backup of something else."""
+    candidate, number = dest, 1
+    while candidate.exists() and not _same_content(candidate, source):
+        number += 1
+        candidate = dest.with_name(f"{dest.stem}_{number}{dest.suffix}")
+    return candidate
+
+
+def _same_content(backup: Path, source: sqlite3.Connection) -> bool:
+    """Tell whether `backup` holds the same tables of the same runs as `source`."""
+    try:
+        with opened(backup, "ro") as connection:
+            return _identity(connection) == _identity(source)
+    except sqlite3.Error:
+        return False
+
+
+def _identity(connection: sqlite3.Connection) -> tuple[object, ...]:
+    counts = _counts(connection)
+    tag = read_one_row(connection, "run_info").get("run_tag")
+    return tag, counts, _tags(connection, counts)

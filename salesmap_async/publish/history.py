@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from salesmap_async import exact_json
-from salesmap_async.errors import PublishError
+from salesmap_async.errors import PublishError, UsageError
 
 STARTED = "started"
 PUBLISHED = "published"
@@ -44,6 +44,11 @@ def read_history(path: Path) -> list[Line]:
         lines = path.read_bytes().split(b"\n")
     except FileNotFoundError:
         return []
+    except OSError as error:
+        raise UsageError(
+            f"the run history {path} cannot be read: {error.strerror}",
+            cure="check what lies there and its permissions",
+        ) from None
     return [line for line in map(_parsed, lines) if line]
 
 

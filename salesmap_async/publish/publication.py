@@ -7,6 +7,7 @@ the same end. What holds this run's tag already is not backed up or replaced aga
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
@@ -16,9 +17,9 @@ from salesmap_async.errors import (
     LockedError,
     TablesFailedError,
 )
-from salesmap_async.events import Listener, Note, Step
+from salesmap_async.events import Listener, Note, Step, Warned
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.backup import back_up, prune_backups
+from salesmap_async.publish.backup import already_holds, back_up, prune_backups
 from salesmap_async.publish.build import BuildRequest, build_snapshot
 from salesmap_async.publish.gate import incomplete, shrunken
 from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
@@ -55,13 +56,12 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     """
     _check_complete(publication)
     paths = publication.paths
-    has_old = publication.published is not None
     manifest = build_snapshot(
         BuildRequest(
             work_db=paths.work_db,
             building_db=paths.building_db,
             tables=publication.tables,
-            carry_from=paths.final_db if has_old else None,
+            carry_from=paths.final_db if _has_tables_to_carry(publication) else None,
             run_info=publication.run_info,
             run_tag=paths.run_tag,
         ),
@@ -77,7 +77,8 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         # Without a backup nothing is replaced; what was built is complete all the same.
         keep_aside(paths.building_db, paths.final_db, paths.sibling_db, tell=publication.tell)
     except BaseException:
-        remove_with_leftovers(paths.building_db)
+        with suppress(OSError):  # why the run ends is what counts
+            remove_with_leftovers(paths.building_db)
         raise
     install(
         paths.building_db,
@@ -85,6 +86,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         paths.sibling_db,
         run_tag=paths.run_tag,
         tell=publication.tell,
+        stop=publication.stop,
     )
     _prune(publication)
     return manifest
@@ -119,9 +121,17 @@ def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
         raise KeptAsideError(str(error), kept_at=built, cure=error.cure) from error
     publication.stop()
     swap_webforms(paths.final_db, built, run_tag=paths.run_tag, tell=publication.tell)
-    remove_with_leftovers(built)
+    try:
+        remove_with_leftovers(built)
+    except OSError as error:
+        publication.tell(Warned(f"{built} could not be deleted: {error}"))
     _prune(publication)
     return own
+
+
+def _has_tables_to_carry(publication: Publication) -> bool:
+    published = publication.published
+    return published is not None and bool(published.rows.keys() - set(publication.tables))
 
 
 def _check_complete(publication: Publication) -> None:
@@ -159,9 +169,14 @@ def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
 
 
 def _back_up(publication: Publication) -> None:
-    paths = publication.paths
-    if publication.published is not None and publication.keep_backups is not None:
-        back_up(paths.final_db, paths.backup_db, tell=publication.tell)
+    """Keep what will be replaced, unless that is what an earlier start of this run published."""
+    paths, tell = publication.paths, publication.tell
+    if publication.published is None or publication.keep_backups is None:
+        return
+    if already_holds(paths.final_db, paths.run_tag, publication.tables):
+        tell(Note(f"backup: {paths.final_db.name} already holds this run, nothing to keep"))
+        return
+    back_up(paths.final_db, paths.backup_db, tell=tell, stop=publication.stop)
 
 
 def _prune(publication: Publication) -> None:

@@ -50,19 +50,26 @@ def install(
     *,
     run_tag: str,
     tell: Listener,
+    stop: Callable[[], None] = lambda: None,
     deadline_s: float = 30.0,
     sleep: Sleep = time.sleep,
 ) -> None:
     """Make `building` the final DB, by the gentlest means that works.
 
-    `deadline_s` bounds the wait for readers when SQLite writes into the live file. Raises
+    `deadline_s` bounds the wait for readers when SQLite writes into the live file; `stop` may raise
+    to end a wait before the swap. Raises
     KeptAsideError when the final path stays locked (the snapshot then lies at `sibling`, the final
     DB is unchanged) and PublishError otherwise; its `published` says on which side of the swap.
     """
     _check_tag(building, run_tag)
     _check_writable(final)
-    if not _rename_over(building, final, tell=tell, sleep=sleep) and not _write_into(
-        building, final, tell=tell, deadline_s=deadline_s
+
+    def pause(seconds: float) -> None:
+        stop()
+        sleep(seconds)
+
+    if not _rename_over(building, final, tell=tell, sleep=pause) and not _write_into(
+        building, final, tell=tell, stop=stop, deadline_s=deadline_s
     ):
         keep_aside(building, final, sibling, tell=tell, sleep=sleep)
     try:
@@ -167,7 +174,13 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
-def copy_into(source: sqlite3.Connection, target: sqlite3.Connection, *, deadline_s: float) -> None:
+def copy_into(
+    source: sqlite3.Connection,
+    target: sqlite3.Connection,
+    *,
+    deadline_s: float,
+    stop: Callable[[], None] = lambda: None,
+) -> None:
     """Copy a whole database with SQLite's backup API.
 
     It waits for a lock for ever by itself; here TimeoutError ends it after `deadline_s`.
@@ -175,6 +188,7 @@ def copy_into(source: sqlite3.Connection, target: sqlite3.Connection, *, deadlin
     ends_at = time.monotonic() + deadline_s
 
     def watch(status: int, _remaining: int, _total: int) -> None:
+        stop()
         if status in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED) and time.monotonic() > ends_at:
             raise TimeoutError(f"database is locked for more than {deadline_s:g} s")
 
@@ -203,14 +217,21 @@ def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -
     return True
 
 
-def _write_into(building: Path, final: Path, *, tell: Listener, deadline_s: float) -> bool:
+def _write_into(
+    building: Path,
+    final: Path,
+    *,
+    tell: Listener,
+    stop: Callable[[], None],
+    deadline_s: float,
+) -> bool:
     """Let SQLite write the new content into the live file, in one transaction."""
     if not final.exists():
         return False
     tell(Step("fallback: sqlite backup API into the live file", str(final)))
     try:
         with opened(building, "ro") as source, opened(final, "rw", timeout_s=0.1) as target:
-            copy_into(source, target, deadline_s=deadline_s)
+            copy_into(source, target, deadline_s=deadline_s, stop=stop)
     except (sqlite3.Error, TimeoutError) as error:
         tell(Note(f"the live file could not be written: {error}"))
         return False

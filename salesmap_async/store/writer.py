@@ -271,6 +271,9 @@ class Writer:
 
     async def _commit(self, connection: aiosqlite.Connection) -> None:
         await connection.commit()
+        if not self._path.exists():
+            # A deleted file takes every write; nothing of it could ever be published.
+            raise FileNotFoundError(f"{self._path} has vanished")
         self._committed_records += self._pending_records
         self._pending_records = 0
         await self._mirror(connection)

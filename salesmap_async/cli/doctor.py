@@ -1,0 +1,73 @@
+"""`doctor`: the checklist before a run."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from salesmap_async.checks import Finding
+from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.options import (
+    path_command,
+    path_options,
+    read_token,
+    same_command_again,
+    settings_options,
+    token_file_option,
+)
+from salesmap_async.logs import printable
+from salesmap_async.operate.doctor import examine_locally, examine_remotely
+from salesmap_async.settings import Settings
+
+_STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
+
+
+@click.command()
+@path_options
+@settings_options(("base_url",))
+@token_file_option
+@click.option("--offline", is_flag=True, help="Leave out what needs the network.")
+def doctor(token_file: Path | None, offline: bool, **options: Any) -> None:
+    """Check what a run needs, and say what to do about what is missing; exit code 0 or 2."""
+    with explaining() as attempt:
+        settings = Settings(**options, token=read_token(token_file))
+        attempt.settings = settings
+        findings = list(examine_locally(settings))
+        if not offline:
+            findings += asyncio.run(examine_remotely(settings))
+    console = Console(highlight=False)
+    console.print(_table(findings))
+    console.print()
+    failed = sum(each.level == "failed" for each in findings)
+    warnings = sum(each.level == "warning" for each in findings)
+    verdict = "A run can start" if not failed else "A run would not start"
+    left_out = "; the network was left out" if offline else ""
+    console.print(f"{verdict}: {failed} failed, {_counted(warnings)}{left_out}.")
+    command = same_command_again() if failed else path_command(settings, "run")
+    console.print(Text(printable(f"Next: {command}")), soft_wrap=True)
+    if failed:
+        raise SystemExit(2)
+
+
+def _counted(warnings: int) -> str:
+    return "1 warning" if warnings == 1 else f"{warnings} warnings"
+
+
+def _table(findings: Sequence[Finding]) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    table.add_column("check", no_wrap=True)
+    table.add_column("state", no_wrap=True)
+    table.add_column("found", overflow="fold")
+    for each in findings:
+        said = Text(printable(each.said))
+        if each.level != "ok" and each.cure:
+            said.append(f"\n-> {printable(each.cure)}", style="italic")
+        table.add_row(each.what, Text(each.level, style=_STYLES[each.level]), said)
+    return table

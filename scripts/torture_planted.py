@@ -1,0 +1,334 @@
+"""Plant known bugs, one at a time, in a copy of the repository: the tests must catch each.
+
+A test suite that is green proves nothing unless it turns red for the mistakes it is there for.
+Each bug names the tests that should notice it; only where those stay green the whole suite runs.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from scripts.environment import REPOSITORY, clean_variables, python_in
+
+LIMIT_S = 600
+"""A bug that makes the tests run longer hangs them, which is a way of being caught."""
+
+_NOT_COPIED = shutil.ignore_patterns(".*", "__pycache__", "*.egg-info", "logs", "backups")
+_FIRST_RED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+
+
+@dataclass(frozen=True)
+class Bug:
+    """A mistake: in `file`, each old text, which stands there once, becomes the new one."""
+
+    name: str
+    file: str
+    edits: tuple[tuple[str, str], ...]
+    tests: tuple[str, ...]
+
+    def plant(self, repository: Path) -> None:
+        """Change the file below `repository`. Raises ValueError where a text does not match."""
+        path = repository / self.file
+        text = path.read_text(encoding="utf-8")
+        for old, new in self.edits:
+            if text.count(old) != 1:
+                found = text.count(old)
+                raise ValueError(f"{self.name}: {found} times, not once, in {self.file}: {old!r}")
+            text = text.replace(old, new)
+        path.write_text(text, encoding="utf-8")
+
+
+_WRITER = "salesmap_async/store/writer.py"
+_THROTTLE = "salesmap_async/api/throttle.py"
+_CHAINS = "salesmap_async/collect/chains.py"
+_REPLACE = "salesmap_async/publish/replace.py"
+_PUBLICATION = "salesmap_async/publish/publication.py"
+_CRASH = "tests/test_crash_points.py"
+
+BUGS: tuple[Bug, ...] = (
+    Bug(
+        "the cursor is committed before the rows",
+        _WRITER,
+        (
+            (
+                "        if records:\n            await connection.executemany(",
+                "        await connection.execute_fetchall(\n"
+                '            "UPDATE chain SET progress = ?, pages = ? WHERE name = ?",\n'
+                "            (exact_json.dumps(page.progress), page.pages, page.chain),\n"
+                "        )\n"
+                "        await connection.commit()\n"
+                '        await connection.execute_fetchall("BEGIN IMMEDIATE")\n'
+                "        if records:\n            await connection.executemany(",
+            ),
+        ),
+        ("tests/test_writer.py", _CRASH),
+    ),
+    Bug(
+        "the rows are committed in another transaction than the cursor",
+        _WRITER,
+        (
+            (
+                '        ended = page.state != "reading"\n        await connection',
+                "        await connection.commit()\n"
+                '        await connection.execute_fetchall("BEGIN IMMEDIATE")\n'
+                '        ended = page.state != "reading"\n        await connection',
+            ),
+        ),
+        ("tests/test_writer.py", _CRASH),
+    ),
+    Bug(
+        "no rollback after an error, and the rest is committed",
+        _WRITER,
+        (
+            (
+                "self._error = self._broken(error)\n                await _roll_back(connection)",
+                "self._error = self._broken(error)",
+            ),
+            ("if connection is None or self._error is not None:", "if connection is None:"),
+        ),
+        ("tests/test_writer.py",),
+    ),
+    Bug(
+        "an error of the work DB is swallowed, and writing goes on",
+        _WRITER,
+        (
+            (
+                "self._error = self._broken(error)\n                await _roll_back(connection)",
+                "await _roll_back(connection)",
+            ),
+        ),
+        ("tests/test_writer.py", _CRASH),
+    ),
+    Bug(
+        "the -wal of the old file is left beside the new one",
+        _REPLACE,
+        (("if not settle_sidecars(final):", "if False:"),),
+        ("tests/test_replace.py",),
+    ),
+    Bug(
+        "copy instead of rename",
+        _REPLACE,
+        (("            os.replace(src, dest)", "            shutil.copyfile(src, dest)"),),
+        ("tests/test_replace.py",),
+    ),
+    Bug(
+        "the new file is renamed before it is on the disk",
+        "salesmap_async/publish/build.py",
+        (("        _fsync(path)\n    return manifest", "    return manifest"),),
+        (_CRASH, "tests/test_build.py"),
+    ),
+    Bug(
+        "the rename is not brought to the disk",
+        _REPLACE,
+        (("        fsync_directory(final.parent)\n        _check_tag", "        _check_tag"),),
+        (_CRASH, "tests/test_replace.py"),
+    ),
+    Bug(
+        "a cursor that comes back is not noticed",
+        _CHAINS,
+        (("page.next_cursor in self._seen or ", ""),),
+        ("tests/test_chains.py",),
+    ),
+    Bug(
+        "an empty page counts as the end",
+        _CHAINS,
+        (("if page.records or self.cursor is None:", "if True:"),),
+        ("tests/test_chains.py",),
+    ),
+    Bug(
+        "the gate is not looked at again after the limiter",
+        _THROTTLE,
+        (("            if self._loop.time() >= self._open_at:\n", "            if True:\n"),),
+        ("tests/test_throttle.py",),
+    ),
+    Bug(
+        "a later 429 opens the gate earlier",
+        _THROTTLE,
+        (("        if now + wait_s > self._open_at:", "        if True:"),),
+        ("tests/test_throttle.py",),
+    ),
+    Bug(
+        "each refusal of one closing counts",
+        _THROTTLE,
+        (("        if first_of_its_closing:", "        if True:"),),
+        ("tests/test_throttle.py",),
+    ),
+    Bug(
+        "a retry takes no slot",
+        "salesmap_async/api/client.py",
+        (
+            (
+                "                attempt += 1\n            slot = await self._throttle.slot()\n",
+                "                attempt += 1\n",
+            ),
+        ),
+        ("tests/test_client.py",),
+    ),
+    Bug(
+        "success:false is accepted",
+        "salesmap_async/api/pages.py",
+        (('if answer.get("success") is not True:', "if False:"),),
+        ("tests/test_pages.py",),
+    ),
+    Bug(
+        "published before the gate",
+        _PUBLICATION,
+        (
+            ("        _pass_gate(publication, manifest)\n", ""),
+            (
+                "    _prune(publication)\n    return manifest",
+                "    _pass_gate(publication, manifest)\n"
+                "    _prune(publication)\n    return manifest",
+            ),
+        ),
+        ("tests/test_snapshot.py",),
+    ),
+    Bug(
+        "backups are pruned before the swap",
+        _PUBLICATION,
+        (
+            ("    install(\n", "    _prune(publication)\n    install(\n"),
+            ("    _prune(publication)\n    return manifest", "    return manifest"),
+        ),
+        (_CRASH, "tests/test_backup.py"),
+    ),
+    Bug(
+        "the published line is written before the swap",
+        "salesmap_async/snapshot.py",
+        (
+            (
+                "            manifest = await _in_thread(lambda: self._publish(",
+                "            self._record.publish()\n"
+                "            manifest = await _in_thread(lambda: self._publish(",
+            ),
+        ),
+        (_CRASH, "tests/test_resume.py"),
+    ),
+    Bug(
+        "the work DB is deleted before the published line",
+        "salesmap_async/snapshot.py",
+        (
+            (
+                "        self._close(manifest, collected)\n",
+                "        self._paths.work_db.unlink()\n        self._close(manifest, collected)\n",
+            ),
+        ),
+        (_CRASH, "tests/test_resume.py"),
+    ),
+    Bug(
+        "collected_at is committed before all is known",
+        "salesmap_async/reading.py",
+        (
+            (
+                "                await writer.remember(\n                    collected_at=now(),",
+                "                await writer.remember(collected_at=now())\n"
+                "                await writer.remember(",
+            ),
+        ),
+        (_CRASH, "tests/test_resume.py"),
+    ),
+    Bug(
+        "a backup gets its name before it is whole",
+        "salesmap_async/publish/backup.py",
+        (('    temporary = dest.with_name(f".{dest.name}.part")\n', "    temporary = dest\n"),),
+        ("tests/test_backup.py",),
+    ),
+    Bug(
+        "of two versions of an id the first one counts",
+        "salesmap_async/publish/records.py",
+        (
+            (
+                "ORDER BY id, chain, page, position",
+                "ORDER BY id, chain DESC, page DESC, position DESC",
+            ),
+        ),
+        ("tests/test_build.py",),
+    ),
+    Bug(
+        "what has no column of its own is dropped",
+        "salesmap_async/publish/rows.py",
+        (("row.append(exact_json.dumps(spilled) if spilled else None)", "row.append(None)"),),
+        ("tests/test_build.py",),
+    ),
+    Bug(
+        "nobody takes the lock",
+        "salesmap_async/lock.py",
+        (("        lock.acquire(timeout=0)\n", ""),),
+        ("tests/test_snapshot.py", "tests/test_cli.py"),
+    ),
+)
+
+
+def try_planted_bugs(root: Path, *, only: str = "") -> bool:
+    """Plant each bug whose name holds `only`, two at a time; False where a test suite stays green.
+
+    Raises ValueError, before anything runs, where a bug does not fit the code any more.
+    """
+    bugs = [bug for bug in BUGS if only in bug.name]
+    for number, bug in enumerate(bugs):
+        bug.plant(_copy(root / str(number)))
+    sound = _copy(root / "sound")
+    files = dict.fromkeys(name for bug in bugs for name in bug.tests)
+    red = _first_red(sound, tuple(files))
+    if red:
+        print(f"without any bug {red} is red: nothing is proved")
+        return False
+    print(f"without any bug {', '.join(files)} are green", flush=True)
+    with ThreadPoolExecutor(2) as threads:
+        places = [root / str(number) for number in range(len(bugs))]
+        survivors = [not caught for caught in threads.map(_try, places, bugs)]
+    print(f"{len(bugs)} bugs planted, {sum(survivors)} survived")
+    return not any(survivors)
+
+
+def _try(repository: Path, bug: Bug) -> bool:
+    started = time.monotonic()
+    red = _first_red(repository, bug.tests) or _first_red(repository, ())
+    verdict = f"caught by {red}" if red else "SURVIVED"
+    print(f"{bug.name}: {verdict} ({time.monotonic() - started:.0f} s)", flush=True)
+    shutil.rmtree(repository)
+    return bool(red)
+
+
+def _first_red(repository: Path, tests: tuple[str, ...]) -> str:
+    """Run `tests` (all for none) up to the first that is red; return its name, '' for none."""
+    command = [str(python_in(repository / "venv")), "-m", "pytest", "-x", "-q", "--no-header"]
+    command += ["-p", "no:cacheprovider", "--basetemp", str(repository / "pytest"), *tests]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=repository,
+            env=clean_variables(os.environ),
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=LIMIT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return f"the clock: not done after {LIMIT_S} s"
+    if done.returncode == 0:
+        return ""
+    found = _FIRST_RED.search(done.stdout)
+    return found[1] if found else f"pytest's exit code {done.returncode}: {done.stdout[-300:]}"
+
+
+def _copy(place: Path) -> Path:
+    """Copy the repository, with an environment in which it comes before the installed package."""
+    shutil.copytree(REPOSITORY, place, ignore=_NOT_COPIED)
+    venv = place / "venv"
+    command = [sys.executable, "-m", "venv", "--without-pip", str(venv)]
+    subprocess.run(command, check=True, capture_output=True)
+    packages = sysconfig.get_path("purelib", vars={"base": str(venv)})
+    paths = f"{place}\n{sysconfig.get_path('purelib')}\n"
+    (Path(packages) / "planted.pth").write_text(paths, encoding="utf-8")
+    return place
