@@ -15,6 +15,7 @@ import pytest
 from salesmap_async import Settings, take_snapshot
 from salesmap_async.errors import GateRefusedError, KeptAsideError, StoppedError
 from salesmap_async.events import Event, Step, TableProgress
+from salesmap_async.publish.backup import back_up
 from salesmap_async.publish.history import append_line, read_history
 from salesmap_async.sandbox import Sandbox, Workspace
 from salesmap_async.stop import Stop
@@ -60,8 +61,13 @@ async def refused(settings: Settings, sandbox_workspace: Workspace, tag: str) ->
         await take_snapshot(dataclasses.replace(settings, run_tag=tag))
 
 
-async def kept_aside(settings: Settings, tag: str) -> Path:
-    """Lock the final DB from the gate on; return where the new data lies."""
+async def kept_aside(settings: Settings, tag: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lock the final DB from the gate on; return where the new data lies.
+
+    The wait for the lock, half a minute, is made short: it is no part of what is tested.
+    """
+    defaults: dict[str, Any] = back_up.__kwdefaults__
+    monkeypatch.setitem(defaults, "deadline_s", 0.1)
     locks: list[sqlite3.Connection] = []
 
     def lock_at_the_gate(event: Event) -> None:

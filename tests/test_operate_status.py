@@ -130,12 +130,14 @@ async def test_a_refused_run_names_allow_shrink(make_settings: MakeSettings) -> 
     assert "memo" in found.run.error
 
 
-async def test_a_run_kept_aside_shows_its_copy(make_settings: MakeSettings) -> None:
+async def test_a_run_kept_aside_shows_its_copy(
+    make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Exit 3: the copy beside the final DB is listed, and the resume only publishes."""
     async with small_sandbox() as sandbox:
         settings = make_settings(sandbox)
         await take_snapshot(settings)
-        kept_at = await kept_aside(settings, "t")
+        kept_at = await kept_aside(settings, "t", monkeypatch)
         found = read_status(settings)
     assert found.run is not None
     assert found.run.status == "kept_aside"
@@ -248,11 +250,11 @@ async def test_leftovers_go_by_exact_names(make_settings: MakeSettings, tmp_path
 @POSIX
 def test_the_command_after_a_real_kill(tmp_path: Path) -> None:
     """SIGKILL: `status` says so, `runs` lists it, and the printed command finishes the run."""
-    with ServedSandbox(tmp_path, "--latency", "0.05") as server:
-        process = start(
-            tmp_path, "run", "--run-tag", "t", *QUICK, "--concurrency", "2", **env_of(server)
-        )
-        server.wait_for(10)
+    faults = tmp_path / "faults.json"
+    faults.write_text('[{"action": "hang", "path": "/people", "nth": 2}]')
+    with ServedSandbox(tmp_path, "--faults", str(faults)) as server:
+        process = start(tmp_path, "run", "--run-tag", "t", *QUICK, **env_of(server))
+        server.wait_for(12)
         code, out, _ = cli(tmp_path, "status")
         assert (code, "is running" in out) == (0, True)
         process.kill()

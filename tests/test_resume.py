@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import json
 import shutil
+import sqlite3
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,7 @@ from salesmap_async.api.endpoints import CORE_TABLES
 from salesmap_async.errors import (
     GateRefusedError,
     StoppedError,
+    StoreError,
     TablesFailedError,
     TokenRefusedError,
     UsageError,
@@ -29,6 +32,7 @@ from salesmap_async.events import (
     TableProgress,
     Warned,
 )
+from salesmap_async.plan import is_resumable
 from salesmap_async.publish.history import read_history
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
@@ -486,3 +490,85 @@ async def test_two_runs_that_take_the_same_tag_both_go_on(make_settings: MakeSet
 def _second_before(tag: str) -> str:
     moment = datetime.strptime(tag, "%Y%m%d_%H%M%S").replace(tzinfo=UTC)
     return f"{moment - timedelta(seconds=1):%Y%m%d_%H%M%S}"
+
+
+async def test_newer_data_is_backed_up_before_an_older_run_replaces_it(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """Tables that a later run carried over from this one do not count as this run's snapshot."""
+    workspace = Workspace.generate(**SIZE)
+    async with Sandbox(workspace, quota=False) as sandbox:
+        settings = make_settings(sandbox, run_tag="t1")
+        kept = tmp_path / "kept"
+
+        def keep_work_db(event: Event) -> None:
+            if getattr(event, "name", "") == "gate":
+                shutil.copytree(settings.paths("t1").work_dir, kept)
+
+        await take_snapshot(settings, keep_work_db)
+        del workspace.table("memo")[0]
+        newer = await take_snapshot(dataclasses.replace(settings, run_tag="t2", only=("memo",)))
+        content = table_hashes(newer.paths.final_db)
+        # As if t1 had been killed right before its published line.
+        shutil.rmtree(settings.paths("t1").work_dir)
+        shutil.copytree(kept, settings.paths("t1").work_dir)
+        history = newer.paths.history_file
+        lines = history.read_text("utf-8").splitlines(keepends=True)
+        history.write_text("".join(x for x in lines if '"t1"' not in x), encoding="utf-8")
+        await take_snapshot(dataclasses.replace(settings, run_tag=None, resume_run_tag="t1"))
+    backups = [table_hashes(backup) for backup in settings.backup_dir.iterdir()]
+    assert content in backups
+
+
+async def test_a_tag_stays_taken_when_its_checkpoints_are_gone(snapshot: Snapshot) -> None:
+    """The history, the log and the manifest still know the run: the tag is not used again."""
+    async with sandbox_of() as sandbox:
+        report = await snapshot(sandbox, run_tag="nightly")
+        shutil.rmtree(report.paths.checkpoint_dir)
+        with pytest.raises(UsageError, match="nightly exists already"):
+            await snapshot(sandbox, run_tag="nightly")
+
+
+async def test_a_work_db_that_vanishes_ends_the_run_at_the_next_commit(
+    make_settings: MakeSettings, events: Events
+) -> None:
+    """Nothing is read into a deleted file, and nobody is told that it could be resumed."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox, run_tag="t", concurrency=1)
+
+        def remove_after_a_while(event: Event) -> None:
+            events(event)
+            if len(events.of(CheckpointCommitted)) == 5:
+                shutil.rmtree(settings.checkpoint_dir, ignore_errors=True)
+
+        with pytest.raises(StoreError, match="vanished") as lost:
+            await take_snapshot(settings, remove_after_a_while)
+    assert lost.value.run is not None
+    assert not is_resumable(lost.value.run)
+    assert len(events.of(CheckpointCommitted)) < 12
+
+
+async def test_a_stop_ends_the_wait_for_a_locked_final_db(make_settings: MakeSettings) -> None:
+    """While SQLite waits for the live file, a stop ends the wait and the old content stays."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+        before = table_hashes(settings.db_path)
+        viewer = sqlite3.connect(settings.db_path, isolation_level=None)
+        viewer.execute("PRAGMA journal_mode = WAL")
+        viewer.execute("BEGIN IMMEDIATE")
+        stop, loop = Stop(), asyncio.get_running_loop()
+
+        def stop_at_the_fallback(event: Event) -> None:
+            if getattr(event, "name", "").startswith("fallback: sqlite backup"):
+                loop.call_soon_threadsafe(stop.request)
+
+        with pytest.raises(StoppedError):
+            await take_snapshot(
+                dataclasses.replace(settings, run_tag="t"), stop_at_the_fallback, stop=stop
+            )
+        viewer.execute("ROLLBACK")
+        viewer.close()
+        assert table_hashes(settings.db_path) == before
+        report = await take_snapshot(dataclasses.replace(settings, resume_run_tag="t"))
+    assert report.run_tag == "t"

@@ -95,12 +95,9 @@ def final_db_of(settings: Settings, run_tag: str) -> Path | None:
     for line in history_lines(settings):
         if line.get("run_tag") == run_tag and isinstance(line.get("final_db_path"), str):
             return Path(line["final_db_path"])
-    try:
-        paths = settings.paths(run_tag)
-        if not paths.work_dir.is_dir() or paths.work_dir.parent != settings.checkpoint_dir:
-            return None
-    except (OSError, ValueError):
+    if run_tag not in {folder.name for folder in settings.checkpoint_dir.glob("*/")}:
         return None
+    paths = settings.paths(run_tag)
     named = (read_mirror(paths.checkpoint_json) or {}).get("db_path")
     return Path(named) if isinstance(named, str) else settings.db_path
 
