@@ -25,7 +25,7 @@ def run_lock(final_db: Path) -> Iterator[None]:
         lock.acquire(timeout=0)
     except Timeout:
         raise RunLockedError(
-            f"another run is working on {final_db}", cure="wait for it to end, then run again"
+            f"another run is working on {final_db}", cure="wait for it to end, then try again"
         ) from None
     except OSError as error:
         raise UsageError(f"the lock file {path} cannot be used: {error.strerror}") from None

@@ -203,6 +203,8 @@ class RunReader:
             backoff_s=self._settings.backoff_s,
             max_backoff_s=self._settings.max_backoff_s,
             request_timeout_s=self._settings.request_timeout_s,
+            ca_file=self._settings.ca_file,
+            proxy=self._settings.proxy,
         )
 
     def _writer(self, whoami: Whoami) -> Writer:

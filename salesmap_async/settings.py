@@ -61,6 +61,14 @@ class Settings:
     base_url: str = _option(
         DEFAULT_BASE_URL, "API root: https, or http to loopback only.", env="SALESMAP_API_BASE"
     )
+    ca_file: Path | None = _option(
+        None,
+        "Root certificates to trust besides the system's, for company proxies (PEM).",
+        env="SALESMAP_CA_FILE",
+    )
+    proxy: str | None = _option(
+        None, "HTTP proxy, like http://proxy.example.com:8080.", env="SALESMAP_PROXY"
+    )
     backup_dir: Path = _option(
         Path("backups"), "Where the replaced DB is kept.", env="SALESMAP_BACKUP_DIR"
     )
@@ -114,6 +122,10 @@ class Settings:
             object.__setattr__(self, name, _resolved(name, getattr(self, name)))
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         _check_base_url(self.base_url)
+        if self.ca_file is not None:
+            object.__setattr__(self, "ca_file", _resolved("ca_file", self.ca_file))
+        if self.proxy is not None:
+            _check_proxy(self.proxy)
         _check_directories(self)
         for name, lowest, highest in (
             ("keep_backups", 0, None),
@@ -186,6 +198,14 @@ def _check_base_url(url: str) -> None:
         raise UsageError(f"--base-url {url!r}: http would send the token readable; use https")
     if parts.scheme not in ("http", "https"):
         raise UsageError(f"--base-url {url!r} must start with https://")
+
+
+def _check_proxy(url: str) -> None:
+    if "@" in url:
+        raise UsageError("--proxy must not hold credentials: commands and logs would show them")
+    parts = urlsplit(url)
+    if parts.scheme != "http" or not parts.hostname or not _HOST.fullmatch(parts.hostname):
+        raise UsageError(f"--proxy {url!r} is not like http://proxy.example.com:8080")
 
 
 def _check_directories(settings: Settings) -> None:

@@ -31,8 +31,10 @@ _GROWING = ("write", "pwrite", "ftruncate")  # what the mode `full` refuses
 _SHIM = Path(__file__).with_name("io_shim.c")
 _TAG, _AGAIN = "crash", "again"
 _TABLES = "people,deal,webform,webform_history"
-_COMMON = ("--quiet", "--min-interval", "0", "--backoff", "0", "--concurrency", "1")
-_COMMON += ("--checkpoint-interval", "20", "--keep-backups", "1", "--db-path", "final.db")
+_COMMON = (
+    *("--quiet", "--min-interval", "0", "--backoff", "0", "--concurrency", "1"),
+    *("--checkpoint-interval", "20", "--keep-backups", "1", "--db-path", "final.db"),
+)
 _OLDER = "final_before_older.db"
 _WANTED = {
     "full": ("--only", _TABLES),

@@ -19,6 +19,8 @@ from scripts.torture_sandbox import Content, Server, content_of
 
 _FIRST_S = 0.3
 """Before that a process is still importing its modules."""
+_LIMIT_S = 300.0
+"""A run that nobody kills and that takes longer hangs."""
 
 
 @dataclass(frozen=True)
@@ -51,18 +53,26 @@ def collector(
 def killed_run(
     server: Server, folder: Path, dice: random.Random, *, kills: int, longest_s: float
 ) -> Outcome:
-    """Do one run, killing it up to `kills` times at random moments below `longest_s` seconds."""
+    """Do one run, killing it up to `kills` times at random moments below `longest_s` seconds.
+
+    Raises AssertionError when a start fails or hangs, or when the final DB is there after a kill
+    and does not hold what the run publishes in the end.
+    """
     folder.mkdir(parents=True)
     tag, before, killed, started = "tortured", server.count(), 0, time.monotonic()
+    final, seen = folder / "final.db", list[Content]()
     while True:
         begun = (folder / "logs" / "checkpoints" / tag / "snapshot.db").exists()
         with collector(server, folder, tag, resume=begun) as process:
-            limit_s = dice.uniform(_FIRST_S, max(longest_s, _FIRST_S)) if killed < kills else None
+            moment_s = dice.uniform(_FIRST_S, max(longest_s, _FIRST_S))
             try:
-                code = process.wait(limit_s)
+                code = process.wait(moment_s if killed < kills else _LIMIT_S)
             except subprocess.TimeoutExpired:
                 process.kill()
+                assert killed < kills, f"not done after {_LIMIT_S} s"
+                process.wait()
                 killed += 1
+                seen += [content_of(final)] if final.exists() else []
                 continue
         if code == 0:
             break
@@ -75,7 +85,9 @@ def killed_run(
     plain = Counter(server.requests(before))
     repeated = sum(plain.values()) - len(plain)
     seconds = time.monotonic() - started
-    return Outcome(killed, content_of(folder / "final.db"), repeated, seconds)
+    content = content_of(final)
+    assert all(each == content for each in seen), "a kill left another final DB"
+    return Outcome(killed, content, repeated, seconds)
 
 
 def _is_published(folder: Path) -> bool:

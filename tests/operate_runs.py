@@ -61,13 +61,16 @@ async def refused(settings: Settings, sandbox_workspace: Workspace, tag: str) ->
         await take_snapshot(dataclasses.replace(settings, run_tag=tag))
 
 
-async def kept_aside(settings: Settings, tag: str, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Lock the final DB from the gate on; return where the new data lies.
-
-    The wait for the lock, half a minute, is made short: it is no part of what is tested.
-    """
-    defaults: dict[str, Any] = back_up.__kwdefaults__
+def wait_shortly_for_locks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backup waits half a minute for a lock, which is no part of what is tested here."""
+    defaults = back_up.__kwdefaults__
+    assert defaults is not None
     monkeypatch.setitem(defaults, "deadline_s", 0.1)
+
+
+async def kept_aside(settings: Settings, tag: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lock the final DB from the gate on; return where the new data lies."""
+    wait_shortly_for_locks(monkeypatch)
     locks: list[sqlite3.Connection] = []
 
     def lock_at_the_gate(event: Event) -> None:

@@ -17,7 +17,6 @@ from salesmap_async.operate.backups import choose_backup, list_backups
 from salesmap_async.operate.look import look_at
 from salesmap_async.operate.restore import check_backup, restore_backup
 from salesmap_async.operate.runs import read_runs
-from salesmap_async.publish.backup import back_up
 from salesmap_async.publish.sqlite_file import opened
 from salesmap_async.sandbox import Sandbox, Workspace
 from tests.cli_process import cli, no_process_is_left
@@ -30,6 +29,7 @@ from tests.operate_runs import (
     path_flags,
     small_sandbox,
     stopped,
+    wait_shortly_for_locks,
     written_to,
 )
 
@@ -117,6 +117,7 @@ async def test_what_cannot_be_chosen_is_named(make_settings: MakeSettings, tmp_p
     first, second = (settings.backup_dir / f"final_before_{tag}.db" for tag in ("b", "c"))
     with opened(second, "rw") as connection:
         connection.execute("UPDATE run_info SET run_tag = 'a'")
+        connection.execute("UPDATE manifest SET run_tag = 'a'")
     (tmp_path / "other.db").write_bytes(b"no database" * 100)
     shutil.copyfile(first, tmp_path / "nobody.db")
     with opened(tmp_path / "nobody.db", "rw") as connection:
@@ -135,7 +136,9 @@ async def test_what_cannot_be_chosen_is_named(make_settings: MakeSettings, tmp_p
             restore(settings, wanted)
     assert bytes_below(tmp_path) == before
     restore(settings, first.name)
-    assert (look_at(settings.db_path) or pytest.fail()).run_tag == "a"
+    restored = look_at(settings.db_path)
+    assert restored is not None
+    assert restored.run_tag == "a"
 
 
 async def test_a_damaged_backup_is_found_before_anything_is_touched(
@@ -191,7 +194,7 @@ async def test_a_running_run_and_a_locked_db_are_not_disturbed(
     make_settings: MakeSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Exit 5 and exit 3; the DB and its folder are as they were."""
-    monkeypatch.setitem(back_up.__kwdefaults__, "deadline_s", 0.1)
+    wait_shortly_for_locks(monkeypatch)
     async with small_sandbox() as sandbox:
         settings = make_settings(sandbox)
         await published(settings, sandbox.workspace, "a", "b")

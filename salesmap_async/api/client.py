@@ -12,6 +12,7 @@ import ssl
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -80,7 +81,9 @@ class Client:
 
     `max_retries` retries follow the first try of a page, after `backoff_s` times the attempt, at
     most `max_backoff_s`. `request_timeout_s` bounds the time without progress on one request, ten
-    times that one whole answer. A 429 uses up no retry: the throttle makes everybody wait.
+    times that one whole answer. `ca_file` adds root certificates to the system's; verification is
+    never off. No proxy but `proxy` is used, whatever the environment says. A 429 uses up no retry:
+    the throttle makes everybody wait.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class Client:
         backoff_s: float,
         max_backoff_s: float,
         request_timeout_s: float,
+        ca_file: Path | None = None,
+        proxy: str | None = None,
         max_body_bytes: int = MAX_BODY_BYTES,
     ) -> None:
         self._base_url = base_url
@@ -106,6 +111,8 @@ class Client:
         self._backoff_s = backoff_s
         self._max_backoff_s = max_backoff_s
         self._request_timeout_s = request_timeout_s
+        self._trust = _trust(ca_file)
+        self._proxy = proxy
         self._max_body_bytes = max_body_bytes
         self._session: aiohttp.ClientSession | None = None
         self.sent = Sent()
@@ -117,7 +124,9 @@ class Client:
                 "Accept": "application/json",
                 "User-Agent": f"salesmap_async/{VERSION}",
             },
-            connector=aiohttp.TCPConnector(limit=0),  # the number of workers is the limit
+            # No limit of its own: the number of workers is the limit.
+            connector=aiohttp.TCPConnector(limit=0, ssl=self._trust),
+            proxy=self._proxy,
             cookie_jar=aiohttp.DummyCookieJar(),
             timeout=aiohttp.ClientTimeout(
                 total=10 * self._request_timeout_s,
@@ -240,6 +249,19 @@ class Client:
         return bytes(body)
 
 
+def _trust(ca_file: Path | None) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(ca_file)
+        except (OSError, ssl.SSLError) as error:
+            raise UsageError(
+                f"--ca-file {ca_file} cannot be used: {error.strerror or error}",
+                cure="name a file of PEM certificates",
+            ) from None
+    return context
+
+
 def _header_safe(token: Secret) -> str:
     text = token.reveal().strip()
     if not text:
@@ -302,7 +324,7 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> RequestRefused
     return RequestRefusedError(
         f"the server's certificate is not trusted: {why[:200]}",
         status=0,
-        cure="behind a company proxy, point SSL_CERT_FILE at its root certificate",
+        cure="behind a company proxy, name its root certificate with --ca-file",
     )
 
 

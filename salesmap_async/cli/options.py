@@ -17,11 +17,9 @@ from salesmap_async.errors import UsageError
 from salesmap_async.settings import Secret, Settings, WebformPeople, option_fields, option_flag
 
 PATH_OPTIONS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
-_NOT_REPEATED = frozenset(
-    {"db_path", "webform_people", "webform_only", "run_tag", "resume", "resume_run_tag"}
-    | {"only", "skip", "include", "allow_shrink"}
-)
-"""What a resume remembers by itself, or what the next command decides anew."""
+_DECIDED_ANEW = frozenset({"run_tag", "resume", "resume_run_tag", "allow_shrink"})
+_REMEMBERED = frozenset({"webform_people", "webform_only", "only", "skip", "include"})
+"""What a run that is resumed by its tag remembers by itself."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -66,9 +64,15 @@ def read_token(token_file: Path | None) -> Secret | None:
 
 
 def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file: str | None) -> str:
-    """Return a `run` command with `arguments` and the options that differ from their defaults."""
+    """Return a `run` command with `arguments` and the options that differ from their defaults.
+
+    Also a resume names its final DB: where it turns out to be impossible, the command that it
+    prints in its turn is a new run for that DB.
+    """
     words = ["python", "-m", "salesmap_async", "run", *arguments]
-    left_out = set(_NOT_REPEATED)
+    left_out = set(_DECIDED_ANEW)
+    if "--resume-run-tag" in arguments:
+        left_out |= _REMEMBERED
     if sandbox:
         words.append("--sandbox")
         left_out.add("base_url")
@@ -78,7 +82,7 @@ def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file:
     for name in option_fields():
         value = getattr(settings, name)
         if name not in left_out and value != getattr(usual, name):
-            words += [option_flag(name)] if value is True else [option_flag(name), str(value)]
+            words += [option_flag(name)] if value is True else [option_flag(name), _typed(value)]
     return _as_typed(words)
 
 
@@ -97,6 +101,10 @@ def same_command_again() -> str:
     return _as_typed(["python", "-m", "salesmap_async", *sys.argv[1:]])
 
 
+def _typed(value: object) -> str:
+    return ",".join(value) if isinstance(value, tuple) else str(value)
+
+
 def _as_typed(words: list[str]) -> str:
     return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
@@ -108,7 +116,7 @@ def _option(name: str) -> Callable[[_Command], _Command]:
         kind = {"is_flag": True, "default": False}
     elif isinstance(field.default, tuple):
         kind = {"multiple": True, "metavar": "TABLE[,TABLE...]"}
-    elif isinstance(field.default, Path):
+    elif isinstance(field.default, Path) or field.type == "Path | None":
         kind |= {"type": click.Path(path_type=Path)}
     elif field.type == "WebformPeople":
         kind |= {"type": click.Choice(get_args(WebformPeople))}

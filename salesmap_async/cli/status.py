@@ -157,7 +157,8 @@ def _checkpoint(checkpoint: Checkpoint | None, run: RunEntry | None) -> Iterator
     elif run is not None and run.status == RUNNING:
         yield f"the run is at work on it, last written {age(checkpoint.written_at)}"
     elif checkpoint.why_not:
-        yield f"NOT resumable: {checkpoint.why_not}"
+        why = checkpoint.why_not.removeprefix(f"run {checkpoint.folder.name} cannot be resumed: ")
+        yield f"NOT resumable: {why}"
     else:
         left = "only publishing is left" if checkpoint.complete else "it goes on as shown below"
         rows = sum(each.rows for each in checkpoint.tables)
@@ -187,7 +188,7 @@ def _reports(found: Status) -> Iterator[str]:
         return
     present = [path for path in (paths.manifest_json, paths.run_info_json) if path.exists()]
     if not present:
-        yield "no manifest, no run_info: the run ended before its snapshot was built"
+        yield "no manifest, no run_info: no snapshot of this run was built and passed the gate"
     for path in present:
         yield f"{path}"
 
@@ -212,17 +213,16 @@ def _worth_a_table(found: Status) -> bool:
 
 def _table(found: Status) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    for heading in ("table", "state", "pages", "rows", "goes on after"):
+    tables = found.checkpoint.tables if found.checkpoint else ()
+    headings = ["table", "state", "pages", "rows"]
+    unfinished = any(each.state != "done" for each in tables)
+    for heading in [*headings, "goes on after"] if unfinished else headings:
         numeric = heading in ("pages", "rows")
         table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
-    for each in found.checkpoint.tables if found.checkpoint else ():
-        table.add_row(
-            each.table,
-            each.state,
-            number(each.pages),
-            number(each.rows),
-            Text(printable(_goes_on_after(each))),
-        )
+    for each in tables:
+        cells = [each.table, each.state, number(each.pages), number(each.rows)]
+        after = [Text(printable(_goes_on_after(each)))] if unfinished else []
+        table.add_row(*cells, *after)
     return table
 
 

@@ -80,7 +80,7 @@ def _look(settings: Settings) -> tuple[Pruned, ...]:
         paths = settings.paths(run.run_tag)
         values = _run_values(paths)
         if values.get("db_path", str(settings.db_path)) != str(settings.db_path):
-            continue
+            continue  # the folder of that name is another DB's
         leftovers = tuple(each for each in leftovers_of(paths) if _is_its_own(each, paths))
         if not leftovers:
             continue
@@ -98,7 +98,7 @@ def _known_runs(settings: Settings) -> Iterator[RunEntry]:
     tags = {run.run_tag for run in runs}
     for folder in sorted(settings.checkpoint_dir.glob("*/")):
         values = _run_values(settings.paths(folder.name))
-        if folder.name not in tags and values.get("db_path") == str(settings.db_path):
+        if folder.name not in tags and "db_path" in values:
             yield RunEntry(
                 run_tag=folder.name,
                 status=PUBLISHED if values.get("state") == PUBLISHED else KILLED,

@@ -35,7 +35,7 @@ def back_up(
     *,
     tell: Listener,
     stop: Callable[[], None] = lambda: None,
-    deadline_s: float = 30.0,
+    deadline_s: float = 10.0,
 ) -> None:
     """Copy the database `source` to `dest`, verified; nothing to do where there is none.
 

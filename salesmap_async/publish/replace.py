@@ -51,7 +51,7 @@ def install(
     run_tag: str,
     tell: Listener,
     stop: Callable[[], None] = lambda: None,
-    deadline_s: float = 30.0,
+    deadline_s: float = 10.0,
     sleep: Sleep = time.sleep,
 ) -> None:
     """Make `building` the final DB, by the gentlest means that works.
