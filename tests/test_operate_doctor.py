@@ -251,6 +251,8 @@ async def test_another_workspace_and_nobody_there(make_settings: MakeSettings) -
         assert found["workspace"].level == "failed"
     found = await remotely(make_settings(other))
     assert {what: each.level for what, each in found.items()} == {"API": "failed"}
+    found = await remotely(make_settings(other, ca_file=Path("nowhere.pem")))
+    assert "--ca-file" in found["options"].said
 
 
 def test_on_the_command_line(tmp_path: Path) -> None:
@@ -259,7 +261,7 @@ def test_on_the_command_line(tmp_path: Path) -> None:
         code, out, err = cli(tmp_path, "doctor", **env_of(server))
         assert (code, err) == (0, "")
         assert "A run can start: 0 failed, 0 warnings." in out
-        assert "Next: python -m salesmap_async run" in out
+        assert f"Next: python -m salesmap_async run --base-url {server.base_url}" in out
         asked = server.arrivals.read_text("utf-8").count("\n")
         code, out, _ = cli(tmp_path, "doctor", "--offline", **env_of(server))
         assert (code, "the network was left out" in out) == (0, True)

@@ -24,14 +24,15 @@ from salesmap_async.cli.options import (
 )
 from salesmap_async.logs import printable
 from salesmap_async.operate.doctor import examine_locally, examine_remotely
-from salesmap_async.settings import Settings
+from salesmap_async.settings import Settings, option_flag
 
+_NETWORK_OPTIONS = ("base_url", "ca_file", "proxy")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
 @click.command()
 @path_options
-@settings_options(("base_url",))
+@settings_options(_NETWORK_OPTIONS)
 @token_file_option
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
 def doctor(token_file: Path | None, offline: bool, **options: Any) -> None:
@@ -50,10 +51,19 @@ def doctor(token_file: Path | None, offline: bool, **options: Any) -> None:
     verdict = "A run can start" if not failed else "A run would not start"
     left_out = "; the network was left out" if offline else ""
     console.print(f"{verdict}: {failed} failed, {_counted(warnings)}{left_out}.")
-    command = same_command_again() if failed else path_command(settings, "run")
+    command = same_command_again() if failed else _run_command(settings, token_file)
     console.print(Text(printable(f"Next: {command}")), soft_wrap=True)
     if failed:
         raise SystemExit(2)
+
+
+def _run_command(settings: Settings, token_file: Path | None) -> str:
+    """Return the `run` that was examined."""
+    arguments = [] if token_file is None else ["--token-file", str(token_file.resolve())]
+    for name in _NETWORK_OPTIONS:
+        if getattr(settings, name) != getattr(Settings(), name):
+            arguments += [option_flag(name), str(getattr(settings, name))]
+    return path_command(settings, "run", *arguments)
 
 
 def _counted(warnings: int) -> str:

@@ -85,6 +85,8 @@ def _client(settings: Settings, token: Secret, throttle: Throttle, stop: Stop) -
         backoff_s=0,
         max_backoff_s=0,
         request_timeout_s=min(settings.request_timeout_s, _PATIENCE_S),
+        ca_file=settings.ca_file,
+        proxy=settings.proxy,
     )
 
 
@@ -202,7 +204,9 @@ def _token(settings: Settings) -> Finding:
 
 def _refusal(settings: Settings, error: SalesmapError) -> Finding:
     """Say what a run would make of this error of `/user/me`."""
-    if isinstance(error, UsageError | TokenRefusedError):
+    if isinstance(error, UsageError):
+        what, said = "options", str(error)
+    elif isinstance(error, TokenRefusedError):
         what, said = "token", f"not accepted: {error}"
     else:
         what, said = "API", f"{settings.base_url}: {error}"
