@@ -10,12 +10,38 @@ import json
 import os
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 RENAME_ATTEMPTS = 3
 RENAME_DELAY_S = 0.2
+
+TABLE_STATES = (
+    'SELECT "table", sum(pages), sum(rows),'
+    " CASE WHEN sum(state = 'reading') THEN 'reading' WHEN sum(state = 'failed') THEN 'failed'"
+    " ELSE 'done' END,"
+    " group_concat(nullif(error, ''), '; '), min(started_at), max(ended_at),"
+    " CASE WHEN count(*) = 1 THEN json_extract(progress, '$.cursor') END"
+    ' FROM chain GROUP BY "table"'
+)
+"""Sums up the chains of each table; the cursor where a table has one chain."""
+
+
+def table_states(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
+    """Return what the mirror says of each table, from the rows of TABLE_STATES."""
+    return {
+        table: {
+            "state": state,
+            "pages": pages,
+            "rows": records,
+            "cursor": cursor,
+            "errors": errors or "",
+            "started_at": started_at,
+            "ended_at": None if state == "reading" else ended_at,
+        }
+        for table, pages, records, state, errors, started_at, ended_at, cursor in rows
+    }
 
 
 def write_mirror(

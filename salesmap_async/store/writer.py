@@ -23,7 +23,7 @@ import aiosqlite
 from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener, Warned
-from salesmap_async.store.checkpoint import write_mirror
+from salesmap_async.store.checkpoint import TABLE_STATES, table_states, write_mirror
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
     SCHEMA,
@@ -280,7 +280,8 @@ class Writer:
         self._tell(CheckpointCommitted(self._committed_records))
 
     async def _mirror(self, connection: aiosqlite.Connection) -> None:
-        content = self._run | {"tables": await _table_states(connection)}
+        rows = await connection.execute_fetchall(TABLE_STATES)
+        content = self._run | {"tables": table_states(map(tuple, rows))}
         try:
             await asyncio.to_thread(write_mirror, self._path.with_name("checkpoint.json"), content)
         except OSError as error:
@@ -368,30 +369,6 @@ async def _unknown(connection: aiosqlite.Connection, page: PageWrite) -> list[St
         else:
             unknown.append(record)
     return unknown
-
-
-async def _table_states(connection: aiosqlite.Connection) -> dict[str, dict[str, Any]]:
-    """Sum up the chains of each table for the mirror; `cursor` where a table has one chain."""
-    rows = await connection.execute_fetchall(
-        'SELECT "table", sum(pages), sum(rows),'
-        " CASE WHEN sum(state = 'reading') THEN 'reading' WHEN sum(state = 'failed') THEN 'failed'"
-        " ELSE 'done' END,"
-        " group_concat(nullif(error, ''), '; '), min(started_at), max(ended_at),"
-        " CASE WHEN count(*) = 1 THEN json_extract(progress, '$.cursor') END"
-        ' FROM chain GROUP BY "table"'
-    )
-    return {
-        table: {
-            "state": state,
-            "pages": pages,
-            "rows": records,
-            "cursor": cursor,
-            "errors": errors or "",
-            "started_at": started_at,
-            "ended_at": None if state == "reading" else ended_at,
-        }
-        for table, pages, records, state, errors, started_at, ended_at, cursor in map(tuple, rows)
-    }
 
 
 def _lenient_text(data: bytes) -> str:
