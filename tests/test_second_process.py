@@ -1,0 +1,54 @@
+"""A whole run while another process has the final DB open: old or new, and a truthful end."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from salesmap_async.errors import KeptAsideError
+from salesmap_async.publish.history import read_history
+from salesmap_async.sandbox import Sandbox, Workspace
+from tests.conftest import Snapshot, table_hashes
+from tests.test_replace import viewer
+
+
+@pytest.mark.parametrize("mode", ["DELETE", "WAL"])
+@pytest.mark.parametrize("what", ["idle", "read transaction", "half-read cursor", "crash"])
+async def test_whoever_has_the_final_db_open_sees_all_old_or_all_new(
+    snapshot: Snapshot, tmp_path: Path, mode: str, what: str
+) -> None:
+    """Exit 0 and the complete new content, or exit 3 and exactly the old one."""
+    workspace = Workspace.generate(records=200, forms=1)
+    final = tmp_path / "final.db"
+    async with Sandbox(workspace, quota=False) as sandbox:
+        await snapshot(sandbox)
+        with closing(sqlite3.connect(final)) as connection:
+            connection.execute(f"PRAGMA journal_mode = {mode}").fetchone()
+        old = table_hashes(final)
+        del workspace.table("memo")[0]
+        expected = (await snapshot(sandbox, db_path=tmp_path / "expected.db")).paths.final_db
+        with viewer(final, what) as process:
+            if what == "crash":
+                process.kill()
+                process.wait()
+            kept_at = await _kept_at(snapshot, sandbox)
+        new = table_hashes(expected)
+        assert table_hashes(final) == (old if kept_at else new)
+        assert kept_at is None or table_hashes(kept_at) == new
+    with closing(sqlite3.connect(final)) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    lines = read_history(tmp_path / "logs" / "run_history.jsonl")
+    end = "kept_aside" if kept_at else "published"
+    assert [line["status"] for line in lines if line["run_tag"] == "t"] == ["started", end]
+
+
+async def _kept_at(snapshot: Snapshot, sandbox: Sandbox) -> Path | None:
+    """Run; return where the new data was kept aside (exit 3), None where it was published."""
+    try:
+        await snapshot(sandbox, run_tag="t")
+    except KeptAsideError as error:
+        return error.kept_at
+    return None
