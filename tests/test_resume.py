@@ -7,6 +7,7 @@ import dataclasses
 import json
 import shutil
 import sqlite3
+from contextlib import closing
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -572,3 +573,19 @@ async def test_a_stop_ends_the_wait_for_a_locked_final_db(make_settings: MakeSet
         assert table_hashes(settings.db_path) == before
         report = await take_snapshot(dataclasses.replace(settings, resume_run_tag="t"))
     assert report.run_tag == "t"
+
+
+async def test_a_list_that_was_not_read_to_its_end_is_never_published(
+    make_settings: MakeSettings, events: Events
+) -> None:
+    """Whatever the work DB says of itself, each list must have surely ended: exit 1, by name."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox, run_tag="t")
+        await interrupt(settings, events)
+        with closing(sqlite3.connect(settings.paths("t").work_db)) as connection:
+            connection.execute("INSERT INTO run VALUES ('collected_at', '\"2026-01-01\"')")
+            connection.commit()
+        with pytest.raises(TablesFailedError, match="was not read to its end") as refused:
+            await take_snapshot(dataclasses.replace(settings, run_tag=None, resume_run_tag="t"))
+    assert refused.value.exit_code == 1
+    assert not settings.db_path.exists()
