@@ -342,6 +342,21 @@ async def test_the_hidden_repeat_takes_a_slot_of_its_own(start: Start) -> None:
     assert arrivals[-1] - arrivals[0] >= (len(arrivals) - 1) * interval_s * 0.99
 
 
+async def test_a_retry_takes_a_slot_of_its_own(start: Start) -> None:
+    """Without any backoff a failed page is asked again one interval later, and not sooner (I1)."""
+    interval_s = 0.05
+    failure = Reply(data=answer(b"", status="500 Sorry"))
+    server, asking = await start(
+        lambda request: GOOD if request.number > 3 else failure,
+        min_interval_s=interval_s,
+        backoff_s=0.0,
+    )
+    await asking.page()
+    arrivals = [request.at_s for request in server.requests]
+    assert len(arrivals) == 4
+    assert min(b - a for a, b in itertools.pairwise(arrivals)) >= interval_s * 0.8
+
+
 async def test_cancelled_in_mid_body_leaves_no_connection(start: Start) -> None:
     """A page that is given up half-way closes its connection; the next page gets a new one."""
     half = answer(length=500)

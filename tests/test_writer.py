@@ -173,6 +173,33 @@ async def test_a_sqlite_error_is_final_and_nothing_half_is_kept(tmp_path: Path) 
     assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
 
 
+async def test_rows_and_progress_are_written_in_one_transaction(tmp_path: Path) -> None:
+    """Between the records of a page and its chain's progress there is no commit (I2)."""
+    statements: list[str] = []
+    async with new_writer(tmp_path, interval=1) as writer:
+        await writer.add_chains([CHAIN])
+        assert writer._connection is not None
+        await writer._connection.set_trace_callback(statements.append)
+        await writer.write(page(0, ["a", "b"]))
+        await writer.remember(barrier=1)
+        await writer._connection.set_trace_callback(None)  # type: ignore[arg-type]
+    verbs = [each.split()[0] for each in statements]
+    writing = [verb for verb in verbs if verb != "SELECT"]
+    assert writing[:5] == ["BEGIN", "INSERT", "INSERT", "UPDATE", "COMMIT"]
+
+
+async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
+    """A full disk rolls back by itself; a value that cannot be bound leaves the rows before it."""
+    with pytest.raises(StoreError, match="surrogates"):
+        async with new_writer(tmp_path, interval=1) as writer:
+            await writer.add_chains([CHAIN])
+            await writer.write(page(0, ["a"]))
+            good = StoredRecord(id="b", body=json.dumps({"id": "b"}))
+            await writer.write(page(1, ["b"], records=[good, StoredRecord(id="c", body="\ud800")]))
+    assert stored_ids(tmp_path) == ["a"]
+    assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
+
+
 async def test_a_failing_job_is_told_to_its_caller(tmp_path: Path) -> None:
     """Whoever asked for SQL gets the error, and the transaction is rolled back."""
     with pytest.raises(StoreError, match="no such table"):

@@ -32,8 +32,9 @@ def restore(backup: str | None, yes: bool, **options: Any) -> None:
         if backup is None:
             _list(settings)
             return
+        again = (backup, "--yes") if yes else (backup,)
         attempt.next_command = lambda error: path_command(
-            settings, "restore", *([] if isinstance(error, UsageError) else [backup])
+            settings, "restore", *(() if isinstance(error, UsageError) else again)
         )
         chosen = _chosen(settings, backup)
         check_backup(chosen)
@@ -50,7 +51,7 @@ def _list(settings: Settings) -> None:
     if not backups:
         _say(console, f"There is no backup of {settings.db_path} in {settings.backup_dir}.")
         return
-    console.print(_table(backups))
+    console.print(_table(backups), soft_wrap=True)
     example = next((each.run_tag for each in backups if each.run_tag), backups[0].path.name)
     console.print()
     _say(console, "To restore one, name its run or its file, for example:")

@@ -125,10 +125,13 @@ def _entry(line: Mapping[str, Any], settings: Settings, *, running: bool = False
     open_end = status == STARTED
     started_at = moment(line.get("started_at"))
     ended_at = None if open_end else moment(line.get("at"))
+    mirror = read_mirror(settings.paths(run_tag).checkpoint_json) or {}
     rows = _rows(line.get("tables"))
     if rows is None and line.get("kind") != RESTORE:
-        rows = _rows((read_mirror(settings.paths(run_tag).checkpoint_json) or {}).get("tables"))
-    if open_end:
+        rows = _rows(mirror.get("tables"))
+    if open_end and mirror.get("state") == PUBLISHED:
+        status = PUBLISHED  # only its line in the history was torn
+    elif open_end:
         status = RUNNING if running else KILLED
     return RunEntry(
         run_tag=run_tag,

@@ -246,10 +246,11 @@ def keep_aside(
     with suppress(OSError, PublishError):
         if settle_sidecars(sibling):  # it may be there, and in use, since an earlier try
             kept_at = _moved_aside(building, sibling, tell=tell, sleep=sleep)
-    message = f"{final} stayed locked and is unchanged; the new snapshot lies at {kept_at}"
-    tell(Warned(message))
+    tell(Warned(f"{final} stayed locked and is unchanged; the new snapshot lies at {kept_at}"))
     raise KeptAsideError(
-        message, kept_at=kept_at, cure=f"close the programs that use {final}, then resume the run"
+        f"{final} stayed locked by another program",
+        kept_at=kept_at,
+        cure=f"close the programs that use {final}, then resume the run",
     )
 
 

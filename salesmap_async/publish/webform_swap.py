@@ -89,8 +89,9 @@ def _prepare_meta_tables(connection: sqlite3.Connection) -> None:
 
 
 def _kept_aside(final: Path, built: Path, tell: Listener) -> KeptAsideError:
-    message = f"{final} stayed locked and is unchanged; the new {SUBMISSION_TABLE} lies at {built}"
-    tell(Warned(message))
+    tell(Warned(f"{final} stayed locked and is unchanged; the new rows lie at {built}"))
     return KeptAsideError(
-        message, kept_at=built, cure=f"close the programs that use {final}, then resume the run"
+        f"{final} stayed locked by another program",
+        kept_at=built,
+        cure=f"close the programs that use {final}, then resume the run",
     )

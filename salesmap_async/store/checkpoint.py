@@ -45,22 +45,27 @@ def table_states(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:
 
 
 def write_mirror(
-    path: Path, content: dict[str, Any], *, sleep: Callable[[float], None] = time.sleep
-) -> None:
+    path: Path,
+    content: dict[str, Any],
+    *,
+    attempts: int = RENAME_ATTEMPTS,
+    sleep: Callable[[float], None] = time.sleep,
+) -> bool:
     """Write `content` to `path`: temporary file, rename; a refused rename becomes a copy.
 
-    Raises OSError when not even the copy works.
+    Returns whether the rename was granted. Raises OSError when not even the copy works.
     """
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    for attempt in range(1, RENAME_ATTEMPTS + 1):
+    for attempt in range(1, attempts + 1):
         try:
             os.replace(temporary, path)
-            return
+            return True
         except PermissionError:  # Windows: a virus scanner or an editor holds the old file
-            if attempt < RENAME_ATTEMPTS:
+            if attempt < attempts:
                 sleep(RENAME_DELAY_S)
     shutil.copyfile(temporary, path)
+    return False
 
 
 def read_mirror(path: Path) -> dict[str, Any] | None:

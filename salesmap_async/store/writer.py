@@ -23,7 +23,12 @@ import aiosqlite
 from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener, Warned
-from salesmap_async.store.checkpoint import TABLE_STATES, table_states, write_mirror
+from salesmap_async.store.checkpoint import (
+    RENAME_ATTEMPTS,
+    TABLE_STATES,
+    table_states,
+    write_mirror,
+)
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
     SCHEMA,
@@ -107,6 +112,7 @@ class Writer:
         self._pending_records = 0
         self._committed_records = 0
         self._mirror_failed = False
+        self._rename_works = True
 
     async def __aenter__(self) -> Self:
         try:
@@ -282,9 +288,15 @@ class Writer:
     async def _mirror(self, connection: aiosqlite.Connection) -> None:
         rows = await connection.execute_fetchall(TABLE_STATES)
         content = self._run | {"tables": table_states(map(tuple, rows))}
+        path = self._path.with_name("checkpoint.json")
         try:
-            await asyncio.to_thread(write_mirror, self._path.with_name("checkpoint.json"), content)
+            # Once refused, the rename is not waited for again: every commit would be late.
+            attempts = RENAME_ATTEMPTS if self._rename_works else 1
+            self._rename_works = await asyncio.to_thread(
+                write_mirror, path, content, attempts=attempts
+            )
         except OSError as error:
+            self._rename_works = False
             if not self._mirror_failed:
                 self._tell(Warned(f"checkpoint.json cannot be written ({error}); the data is safe"))
             self._mirror_failed = True
