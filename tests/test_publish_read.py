@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from salesmap_async.errors import UsageError
+from salesmap_async.errors import LockedError, UsageError
 from salesmap_async.events import Event, Warned
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.manifest import ManifestRow, write_reports
@@ -73,7 +73,7 @@ def test_a_locked_db_is_refused_after_a_wait(tmp_path: Path) -> None:
     path = database(tmp_path / "a.db", "CREATE TABLE people (id)")
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         connection.execute("BEGIN EXCLUSIVE")
-        with pytest.raises(UsageError, match="locked"):
+        with pytest.raises(LockedError, match="locked"):
             read_published(path, timeout_s=0.05)
 
 
