@@ -196,14 +196,16 @@ def _newest_unfinished(settings: Settings) -> RunIdentity | None:
     published = max(
         published_since(history, settings.db_path, kind), restored_at(history, settings.db_path)
     )
-    _refuse_lost_work(settings, kind, published)
-    for run in resumable_runs(settings.checkpoint_dir):
-        if run.db_path != str(settings.db_path) or run.kind != kind:
-            continue
-        if is_finished(settings.paths(run.run_tag).history_file, run.run_tag):
-            continue
-        return run if run.started_at > published else None
-    return None
+    candidates = (
+        run
+        for run in resumable_runs(settings.checkpoint_dir)
+        if (run.db_path, run.kind) == (str(settings.db_path), kind)
+        and run.started_at > published
+        and not is_finished(settings.paths(run.run_tag).history_file, run.run_tag)
+    )
+    newest = next(candidates, None)
+    _refuse_lost_work(settings, kind, newest.started_at if newest else published)
+    return newest
 
 
 def published_since(history: Iterable[dict[str, object]], db_path: Path, kind: str) -> str:
@@ -233,17 +235,14 @@ def restored_at(history: Iterable[dict[str, object]], db_path: Path) -> str:
     )
 
 
-def _refuse_lost_work(settings: Settings, kind: str, published: str) -> None:
+def _refuse_lost_work(settings: Settings, kind: str, since: str) -> None:
+    """Raise UsageError where a run that began after `since` has lost its work DB."""
     for mirror_path in settings.checkpoint_dir.glob("*/checkpoint.json"):
         mirror = read_mirror(mirror_path)
         if mirror is None or mirror_path.with_name("snapshot.db").exists():
             continue
         same_run = mirror.get("db_path") == str(settings.db_path) and mirror.get("kind") == kind
-        if (
-            same_run
-            and not _says_published(mirror)
-            and str(mirror.get("started_at", "")) > published
-        ):
+        if same_run and not _says_published(mirror) and str(mirror.get("started_at", "")) > since:
             raise UsageError(
                 f"the unfinished run {mirror_path.parent.name} cannot be resumed: its work DB "
                 f"{mirror_path.with_name('snapshot.db')} is missing",

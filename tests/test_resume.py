@@ -589,3 +589,16 @@ async def test_a_list_that_was_not_read_to_its_end_is_never_published(
             await take_snapshot(dataclasses.replace(settings, run_tag=None, resume_run_tag="t"))
     assert refused.value.exit_code == 1
     assert not settings.db_path.exists()
+
+
+async def test_resume_goes_on_with_the_newest_run_though_an_older_one_is_lost(
+    make_settings: MakeSettings, events: Events
+) -> None:
+    """Only the newest unfinished run decides: an older one without its work DB does not matter."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox)
+        for tag in ("older", "newer"):
+            await interrupt(dataclasses.replace(settings, run_tag=tag), Events())
+        settings.paths("older").work_db.unlink()
+        report = await take_snapshot(dataclasses.replace(settings, resume=True), events)
+    assert report.run_tag == "newer"
