@@ -579,7 +579,8 @@ async def test_another_workspaces_database_is_not_overwritten(
         await snapshot(sandbox)
     before = files_of(tmp_path)
     async with serve(workspace=make_workspace(seed=8)) as other:
-        with pytest.raises(UsageError, match=r"holds workspace .* 7, but this run reads .* 8") as caught:
+        both = r"holds workspace .* 7, but this run reads .* 8"
+        with pytest.raises(UsageError, match=both) as caught:
             await snapshot(other)
         assert [arrival.path for arrival in other.arrivals] == ["/user/me"]
     assert exit_code_of(caught.value) == 2
