@@ -122,7 +122,7 @@ def test_file_systems_are_known_by_mount_and_by_name() -> None:
     assert file_system_of(Path("/x"), {}) == ""
     assert cloud_folder_in(Path("/home/me/OneDrive - Company/final.db")) == "OneDrive - Company"
     assert cloud_folder_in(Path("/home/me/Google Drive/final.db")) == "Google Drive"
-    assert cloud_folder_in(Path("/home/me/work/final.db")) == ""
+    assert cloud_folder_in(Path("/home/me/data/final.db")) == ""
 
 
 def test_a_cloud_folder_is_a_warning_and_no_obstacle(tmp_path: Path) -> None:

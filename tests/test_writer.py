@@ -13,6 +13,7 @@ import pytest
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Event, Warned, ignore
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
+from salesmap_async.store.page_write import PageWrite, StoredRecord
 from salesmap_async.store.work_db import (
     ChainState,
     NewChain,
@@ -21,7 +22,7 @@ from salesmap_async.store.work_db import (
     read_chains,
     read_identity,
 )
-from salesmap_async.store.writer import QUEUE_PAGES, PageWrite, StoredRecord, Writer
+from salesmap_async.store.writer import QUEUE_PAGES, Writer
 
 CHAIN = NewChain(name="people", table="people", path="/people", added={})
 

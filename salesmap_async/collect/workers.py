@@ -29,7 +29,8 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Listener, TableFinished, TableProgress, Warned
 from salesmap_async.stop import Stop
-from salesmap_async.store.writer import PageWrite, StoredRecord, Writer
+from salesmap_async.store.page_write import PageWrite, StoredRecord
+from salesmap_async.store.writer import Writer
 
 GRACE_S = 5.0
 """How long pages in flight may still arrive after a stop was requested."""

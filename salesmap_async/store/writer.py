@@ -29,11 +29,11 @@ from salesmap_async.store.checkpoint import (
     table_states,
     write_mirror,
 )
+from salesmap_async.store.page_write import PageWrite, StoredRecord
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
     SCHEMA,
     ChainRow,
-    ChainState,
     NewChain,
     RunIdentity,
     chain_row,
@@ -44,37 +44,6 @@ QUEUE_PAGES = 8
 
 _Result = TypeVar("_Result")
 Job = Callable[[aiosqlite.Connection], Awaitable[_Result]]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StoredRecord:
-    """One record as it came: its id as text (None: it has none) and its JSON text."""
-
-    id: str | None
-    body: str
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PageWrite:
-    """One answered page and the progress of its chain after it; they are stored together.
-
-    `page` numbers the pages of the chain from 0, `pages` counts them afterwards. `known_pages`,
-    where given, is the range of stored pages (first, last) that this page was read again from:
-    records that stand there byte for byte are not stored again. `restart` first drops everything
-    stored of the chain.
-    """
-
-    chain: str
-    table: str
-    page: int
-    pages: int
-    records: Sequence[StoredRecord]
-    state: ChainState
-    progress: dict[str, Any]
-    error: str
-    at: str
-    known_pages: tuple[int, int] | None = None
-    restart: bool = False
 
 
 @dataclass(frozen=True, slots=True)
