@@ -39,15 +39,16 @@ class RunRecord:
         self._stop = stop
         self._tell = tell
         self._begun = False
+        self._started_at = now()
 
     def begin(self) -> None:
         """Write the `started` line. Raises PublishError when the history cannot be written."""
-        self._append("started", started_at=now(), pid=os.getpid())
+        self._append_start()
         self._begun = True
 
     def publish(self, **facts: Any) -> None:
         """Write the line that makes the run a finished one. Raises PublishError."""
-        self._append(PUBLISHED, **facts)
+        self._append(PUBLISHED, ended_at=now(), **facts)
 
     @contextmanager
     def ending(self) -> Iterator[None]:
@@ -79,15 +80,19 @@ class RunRecord:
         """Write an end line; that the disk refuses it must not hide why the run ended."""
         try:
             if not self._begun:
-                self._append("started", started_at=now(), pid=os.getpid())
-            self._append(status, error=error)
+                self._append_start()
+            self._append(status, ended_at=now(), error=error)
         except PublishError as unwritten:
             self._tell(Warned(str(unwritten)))
+
+    def _append_start(self) -> None:
+        self._append("started", pid=os.getpid())
 
     def _append(self, status: str, **facts: Any) -> None:
         line = {
             "run_tag": self._paths.run_tag,
             "status": status,
+            "started_at": self._started_at,
             "at": now(),
             "kind": self._kind,
             "final_db_path": str(self._paths.final_db),

@@ -96,8 +96,11 @@ async def test_a_stopped_run_goes_on_by_its_tag_to_the_same_content(
     assert len(first) >= 12
     repeated = set(first) & set(again) - {("/user/me", None)}
     assert len(repeated) <= 4
-    statuses = [line["status"] for line in read_history(report.paths.history_file)]
-    assert statuses == ["started", "interrupted", "started", "published"]
+    lines = read_history(report.paths.history_file)
+    assert [x["status"] for x in lines] == ["started", "interrupted", "started", "published"]
+    starts = [x["started_at"] for x in lines]
+    assert starts[0] == starts[1] < starts[2] == starts[3]
+    assert starts[1] <= lines[1]["ended_at"] <= starts[2] <= lines[3]["ended_at"]
 
 
 async def test_every_stopping_point_resumes_to_the_same_content(

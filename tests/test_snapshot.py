@@ -291,6 +291,8 @@ async def test_history_log_and_reports_tell_the_run(snapshot: Snapshot, events: 
         report = await snapshot(sandbox, run_tag="told")
     started, published = read_history(report.paths.history_file)
     assert (started["status"], published["status"]) == ("started", "published")
+    assert "ended_at" not in started
+    assert started["started_at"] == published["started_at"] <= published["ended_at"]
     assert published["tables"]["people"]["rows"] == len(rows_of(report.paths.final_db, "people"))
     (info,) = rows_of(report.paths.final_db, "run_info")
     assert (info["run_tag"], info["base_url"]) == ("told", sandbox.base_url)
