@@ -73,6 +73,14 @@ class GateClosed:
 
 
 @dataclass(frozen=True, slots=True)
+class PaceChanged:
+    """The throttle has changed its interval, because of refusals or because they have stopped."""
+
+    interval_s: float
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Step:
     """A named step of publishing: `backup`, `replace_file_with_retry attempt 2/5`, ..."""
 
@@ -111,6 +119,7 @@ Event = (
     | CheckpointCommitted
     | RequestRetried
     | GateClosed
+    | PaceChanged
     | Step
     | Note
     | Warned

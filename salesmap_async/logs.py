@@ -17,6 +17,7 @@ from salesmap_async.events import (
     Event,
     GateClosed,
     Note,
+    PaceChanged,
     RequestRetried,
     RunEnded,
     RunStarted,
@@ -109,6 +110,8 @@ def _describe(event: Event) -> str:
             )
         case GateClosed():
             return f"WARNING 429: waiting {event.wait_s:.1f} s ({event.cause})"
+        case PaceChanged():
+            return f"INFO one request per {event.interval_s:.3f} s: {event.why}"
         case CheckpointCommitted():
             return f"INFO checkpoint: {event.rows} records committed"
         case Step():

@@ -6,24 +6,29 @@ work DB as complete. Whatever ends it, everything read until then is committed.
 
 from __future__ import annotations
 
+import asyncio
 import time
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.client import Client, Whoami
-from salesmap_async.api.endpoints import endpoints_of
+from salesmap_async.api.endpoints import Endpoint, endpoints_of
 from salesmap_async.api.throttle import Throttle
-from salesmap_async.collect.chains import new_chain, restored_chain
+from salesmap_async.collect.chains import Chain, new_chain, restored_chain
+from salesmap_async.collect.dates import KnownDates
+from salesmap_async.collect.floor import Floor, floor_of
 from salesmap_async.collect.order import Order
+from salesmap_async.collect.ranges import Ranges
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
 from salesmap_async.events import Listener, RunStarted
 from salesmap_async.plan import RunPlan
 from salesmap_async.preflight import ask_workspace, check_workspace
-from salesmap_async.publish.published import Published
+from salesmap_async.publish.published import Published, creation_times
 from salesmap_async.run_record import RunRecord, now
 from salesmap_async.stop import Stop
 from salesmap_async.store.work_db import (
@@ -35,16 +40,27 @@ from salesmap_async.store.work_db import (
 )
 from salesmap_async.store.writer import Writer
 
+MOST_DATES = 1000
+"""So many dates of the last snapshot tell well enough where a list can be split."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Traffic:
-    """What all starts of a run together have sent and waited."""
+    """What all starts of a run together have sent and waited. `waited_s`: for the quota;
+    `answered_s`: for answers, all requests added up.
+    """
 
     requests: int = 0
     retries: int = 0
     refusals: int = 0
     waited_s: float = 0.0
+    answered_s: float = 0.0
     seconds: float = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        """The mean time of an answer."""
+        return self.answered_s / self.requests if self.requests else 0.0
 
     def __add__(self, other: Traffic) -> Traffic:
         return Traffic(
@@ -52,6 +68,7 @@ class Traffic:
             retries=self.retries + other.retries,
             refusals=self.refusals + other.refusals,
             waited_s=round(self.waited_s + other.waited_s, 3),
+            answered_s=round(self.answered_s + other.answered_s, 3),
             seconds=round(self.seconds + other.seconds, 3),
         )
 
@@ -66,6 +83,7 @@ class Collected:
     collected_at: str
     traffic: Traffic
     table_seconds: dict[str, float]
+    floor: Floor
 
 
 def is_complete(work_db: Path) -> bool:
@@ -74,18 +92,20 @@ def is_complete(work_db: Path) -> bool:
         return "collected_at" in read_run_values(connection)
 
 
-def read_collected(work_db: Path) -> Collected:
-    """Return what a complete work DB says of its run."""
+def read_collected(work_db: Path, *, interval_s: float) -> Collected:
+    """Return what a complete work DB says of its run, which was read at the pace `interval_s`."""
     with open_work_db(work_db) as connection:
         values = read_run_values(connection)
-        table_seconds = seconds_by_table(read_chains(connection))
+        chains = read_chains(connection)
+    traffic = Traffic(**values["traffic"])
     return Collected(
         workspace_id=values["workspace_id"],
         workspace_name=values["workspace_name"],
         started_at=values["started_at"],
         collected_at=values["collected_at"],
-        traffic=Traffic(**values["traffic"]),
-        table_seconds=table_seconds,
+        traffic=traffic,
+        table_seconds=seconds_by_table(chains),
+        floor=floor_of(chains, interval_s=interval_s, latency_s=traffic.latency_s),
     )
 
 
@@ -116,6 +136,7 @@ class RunReader:
 
         Raises UsageError before the run has begun, and any SalesmapError after.
         """
+        dates = await asyncio.to_thread(self._known_dates)
         throttle = self._throttle()
         async with self._client(throttle) as client:
             whoami = await ask_workspace(client, self._tell)
@@ -123,7 +144,7 @@ class RunReader:
             begin_run(self._plan, whoami.workspace_name, self._published, self._record, self._tell)
             async with self._writer(whoami) as writer:
                 try:
-                    await self._read_lists(client, throttle, writer)
+                    await self._read_lists(client, throttle, writer, dates)
                 except BaseException:
                     # What ended the run is what counts, not that the disk refuses this too.
                     with suppress(StoreError):
@@ -133,20 +154,46 @@ class RunReader:
                     collected_at=now(), traffic=self._traffic(client, throttle, writer)
                 )
 
-    async def _read_lists(self, client: Client, throttle: Throttle, writer: Writer) -> None:
-        endpoints = () if self._plan.kind == "webform-only" else endpoints_of(self._plan.tables)
+    def _endpoints(self) -> tuple[Endpoint, ...]:
+        return () if self._plan.kind == "webform-only" else endpoints_of(self._plan.tables)
+
+    async def _read_lists(
+        self,
+        client: Client,
+        throttle: Throttle,
+        writer: Writer,
+        dates: Mapping[str, KnownDates],
+    ) -> None:
+        endpoints = self._endpoints()
         rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
+        ranges = Ranges(dates, split=not self._settings.no_split)
         collector = Collector(
             client=client,
             throttle=throttle,
             writer=writer,
-            order=Order(self._published.rows if self._published else {}),
+            order=Order(self._published.rows if self._published else {}, ranges),
+            ranges=ranges,
             webforms=self._webforms,
             concurrency=self._settings.concurrency,
             stop=self._stop,
             tell=self._tell,
         )
-        await collector.collect(list(map(restored_chain, endpoints, rows)))
+        chains = list(map(restored_chain, endpoints, rows))
+        await collector.collect([*chains, *await _begun_ranges(endpoints, writer)])
+
+    def _known_dates(self) -> dict[str, KnownDates]:
+        """Return when the records of the dated lists were created, by the last snapshot."""
+        dated = [endpoint.table for endpoint in self._endpoints() if endpoint.dated]
+        if self._published is None or self._settings.no_split:
+            return {}
+        final_db = self._settings.db_path
+        return {
+            table: KnownDates.read(
+                *creation_times(final_db, table, most=MOST_DATES), self._published.captured_at_utc
+            )
+            for table in dated
+            if table in self._published.tables_read
+        }
 
     def _traffic(self, client: Client, throttle: Throttle, writer: Writer) -> dict[str, Any]:
         """Return the traffic of all starts of the run up to now, as JSON values."""
@@ -156,6 +203,7 @@ class RunReader:
             retries=client.sent.retries,
             refusals=client.sent.refusals,
             waited_s=throttle.waited_s,
+            answered_s=client.sent.answered_s,
             seconds=time.monotonic() - self._started_s,
         )
         return asdict(earlier + this_start)
@@ -179,7 +227,7 @@ class RunReader:
 
     def _throttle(self) -> Throttle:
         return Throttle(
-            min_interval_s=self._settings.min_interval_s,
+            min_interval_s=self._settings.interval_s,
             backoff_s=self._settings.backoff_s,
             max_backoff_s=self._settings.max_backoff_s,
             max_429_wait_s=self._settings.max_429_wait_s,
@@ -227,6 +275,16 @@ class RunReader:
             tell=self._tell,
             identity=identity,
         )
+
+
+async def _begun_ranges(endpoints: Iterable[Endpoint], writer: Writer) -> list[Chain]:
+    """Return the ranges that an earlier start of the run has split off these lists."""
+    by_path = {endpoint.path: endpoint for endpoint in endpoints if endpoint.dated}
+    return [
+        restored_chain(by_path[row.path], row)
+        for row in await writer.stored_chains()
+        if row.since is not None and row.path in by_path
+    ]
 
 
 def begin_run(

@@ -17,9 +17,12 @@ from salesmap_async.errors import UsageError
 from salesmap_async.paths import RunPaths
 
 DEFAULT_BASE_URL = "https://salesmap.kr/api/v2"
+QUOTA_INTERVAL_S = 0.1
+"""Seconds between requests that would use up the quota: 100 in 10 s, for the whole workspace."""
 WebformPeople = Literal["deals", "all"]
 
 _LONGEST_S = 24 * 3600.0
+_LEAST_SHARE = 0.001
 _LONGEST_NAME_BYTES = 150
 """Of the final DB's file name: names made from it hold a run tag (64) and an ending too."""
 
@@ -92,6 +95,15 @@ class Settings:
     min_interval_s: float = _option(
         0.12, "Seconds between request starts; 0: no limiter.", env="SALESMAP_MIN_INTERVAL"
     )
+    quota_share: float | None = _option(
+        None,
+        "Share of the workspace's quota to use, e.g. 0.5 while people work; the longer of this "
+        "and --min-interval is the pace.",
+        env="SALESMAP_QUOTA_SHARE",
+    )
+    no_split: bool = _option(
+        False, "Read memos and activities as one list each, not in ranges of dates."
+    )
     max_retries: int = _option(
         3, "Retries after the first try of a page.", env="SALESMAP_MAX_RETRIES"
     )
@@ -141,6 +153,8 @@ class Settings:
         for name in ("keep_backups", "checkpoint_interval", "concurrency", "max_retries"):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"{option_flag(name)} must be a whole number")
+        if self.quota_share is not None:
+            _check_number("quota_share", self.quota_share, _LEAST_SHARE, 1)
         _check_number("request_timeout_s", self.request_timeout_s, 0, _LONGEST_S)
         if self.request_timeout_s == 0:
             raise UsageError("--request-timeout must be more than 0")
@@ -149,6 +163,13 @@ class Settings:
         for name in ("run_tag", "resume_run_tag"):
             _check_run_tag(name, getattr(self, name))
         _check_combinations(self)
+
+    @property
+    def interval_s(self) -> float:
+        """Seconds between request starts: the longer of `min_interval_s` and the quota's share."""
+        if self.quota_share is None:
+            return self.min_interval_s
+        return max(self.min_interval_s, QUOTA_INTERVAL_S / self.quota_share)
 
     @property
     def resuming(self) -> bool:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.collect.floor import Floor
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.errors import LockedError, PublishError, TagTakenError, UsageError
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
@@ -51,7 +52,7 @@ class RunReport:
     """A published run.
 
     `tables` are the manifest's rows. `table_seconds` runs from a table's first page to its last.
-    `traffic` counts all starts of the run.
+    `traffic` counts all starts of the run; `floor` is what its reading could have taken at best.
     """
 
     run_tag: str
@@ -59,6 +60,7 @@ class RunReport:
     tables: tuple[ManifestRow, ...]
     table_seconds: Mapping[str, float]
     traffic: Traffic
+    floor: Floor
     warnings: tuple[str, ...]
 
 
@@ -107,7 +109,7 @@ class _Run:
             self._tell(Note(self._plan.remark))
         with self._record.ending():
             await self._read(published, webforms)
-            collected = await _in_thread(lambda: read_collected(self._paths.work_db))
+            collected = await _in_thread(self._collected)
             manifest = await _in_thread(lambda: self._publish(published, collected))
         self._close(manifest, collected)
         return RunReport(
@@ -116,6 +118,7 @@ class _Run:
             tables=manifest,
             table_seconds=collected.table_seconds,
             traffic=collected.traffic,
+            floor=collected.floor,
             warnings=tuple(self._warnings),
         )
 
@@ -167,6 +170,9 @@ class _Run:
             final_db=self._settings.db_path,
             published_tables=published.tables_read if published else (),
         )
+
+    def _collected(self) -> Collected:
+        return read_collected(self._paths.work_db, interval_s=self._settings.interval_s)
 
     def _publish(
         self, published: Published | None, collected: Collected

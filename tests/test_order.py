@@ -9,6 +9,7 @@ import pytest
 from salesmap_async.api.endpoints import ENDPOINTS, submissions_of
 from salesmap_async.collect.chains import Chain
 from salesmap_async.collect.order import Order
+from salesmap_async.collect.ranges import Ranges
 
 CORE = {e.table: e for e in ENDPOINTS if e.group == "core"}
 
@@ -19,7 +20,7 @@ def chain_of(table: str, pages: int = 0) -> Chain:
 
 def test_a_first_run_begins_with_the_usual_order() -> None:
     """Nothing is known: the single requests, then memo, people, deal, lead, organization."""
-    order = Order({})
+    order = Order({}, Ranges({}, split=False))
     ready = [chain_of(table) for table in CORE]
     served = []
     while ready:
@@ -32,20 +33,23 @@ def test_a_first_run_begins_with_the_usual_order() -> None:
 
 def test_known_sizes_decide_by_pages_not_by_rows() -> None:
     """Leads come by 10: 500 leads are more pages than 2,000 people."""
-    order = Order({"lead": 500, "people": 2000})
+    order = Order({"lead": 500, "people": 2000}, Ranges({}, split=False))
     assert order.neediest([chain_of("people"), chain_of("lead")]).name == "lead"
     assert order.neediest([chain_of("people"), chain_of("lead", pages=20)]).name == "people"
 
 
 def test_a_list_longer_than_expected_still_counts() -> None:
     """A list that outgrew the last snapshot never drops out."""
-    assert Order({"memo": 50}).pages_left(chain_of("memo", pages=7)) > 0
+    assert Order({"memo": 50}, Ranges({}, split=False)).pages_left(chain_of("memo", pages=7)) > 0
 
 
 def simulated_ratio(pages: dict[str, int], latency_s: float, expected: dict[str, int]) -> float:
     """Return a run's length over its floor: a slot per 0.12 s, the neediest ready chain first."""
     interval_s = 0.12
-    order, chains = Order(expected), {table: chain_of(table) for table in pages}
+    order, chains = (
+        Order(expected, Ranges({}, split=False)),
+        {table: chain_of(table) for table in pages},
+    )
     in_flight: list[tuple[float, str]] = []
     ready = set(pages)
     now_s, last_s = 0.0, 0.0
@@ -90,13 +94,15 @@ def test_submissions_come_last_and_begun_ones_before_fresh_ones() -> None:
     """A form's list is short: long lists go first; one that goes on is longer than one page."""
     fresh, begun = (Chain(submissions_of(each), each, each) for each in ("fresh", "begun"))
     begun.pages = 1
-    assert Order({}).neediest([fresh, begun, chain_of("memo")]).name == "memo"
-    assert Order({}).neediest([fresh, begun]).name == "begun"
+    assert (
+        Order({}, Ranges({}, split=False)).neediest([fresh, begun, chain_of("memo")]).name == "memo"
+    )
+    assert Order({}, Ranges({}, split=False)).neediest([fresh, begun]).name == "begun"
 
 
 def test_small_lists_say_nothing_of_the_big_ones() -> None:
     """A list without pages does not make the workspace look bigger than it is."""
-    order, user = Order({}), chain_of("user", pages=1)
+    order, user = Order({}, Ranges({}, split=False)), chain_of("user", pages=1)
     before = order.pages_left(chain_of("memo"))
     order.advanced(user)
     assert order.pages_left(chain_of("memo")) == before

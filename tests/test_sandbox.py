@@ -574,7 +574,7 @@ async def test_other_processes_can_read_the_arrivals(
         told_again = (await ask("/../../_arrivals")).payload
     assert told == told_again == while_running
     assert [(each["path"], each["status"]) for each in told] == [("/people", 200), ("/user", 200)]
-    assert set(told[0]) == {"at_s", "path", "cursor", "status"}
+    assert set(told[0]) == {"at_s", "path", "cursor", "since", "status"}
 
 
 # Faults

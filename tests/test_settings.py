@@ -43,6 +43,9 @@ def test_the_defaults_work() -> None:
         ("max_retries", -1),
         ("min_interval_s", -0.1),
         ("min_interval_s", math.nan),
+        ("quota_share", 0),
+        ("quota_share", 1.5),
+        ("quota_share", math.nan),
         ("min_interval_s", math.inf),
         ("backoff_s", -1),
         ("max_backoff_s", math.nan),
@@ -57,6 +60,18 @@ def test_a_number_that_cannot_work_is_named(name: str, value: Any) -> None:
     """The message names the option as it is typed."""
     with pytest.raises(UsageError, match=f"^{option_flag(name)} "):
         made(name, value)
+
+
+@pytest.mark.parametrize(
+    ("quota_share", "min_interval_s", "interval_s"),
+    [(None, 0.12, 0.12), (None, 0.0, 0.0), (0.5, 0.12, 0.2), (1.0, 0.12, 0.12), (0.5, 0.3, 0.3)],
+)
+def test_the_longer_of_interval_and_quota_share_is_the_pace(
+    quota_share: float | None, min_interval_s: float, interval_s: float
+) -> None:
+    """Half the quota is 50 requests in 10 s; the default stays what it is."""
+    settings = Settings(quota_share=quota_share, min_interval_s=min_interval_s)
+    assert settings.interval_s == pytest.approx(interval_s)
 
 
 @pytest.mark.parametrize(

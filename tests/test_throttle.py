@@ -11,7 +11,7 @@ import pytest
 
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.errors import QuotaExhaustedError, StoppedError
-from salesmap_async.events import GateClosed
+from salesmap_async.events import GateClosed, PaceChanged
 from salesmap_async.stop import Stop
 from tests.conftest import Events, VirtualTime
 
@@ -395,3 +395,123 @@ def test_after_a_stop_no_slot_is_given(virtual_time: VirtualTime[Any]) -> None:
             await throttle.slot()
 
     virtual_time(scenario())
+
+
+# A pace that gives way
+
+
+async def refused_after(throttle: Throttle, seconds: float, wait_s: float = 1.0) -> None:
+    """Take slots for `seconds`, all accepted, then be refused once."""
+    until = now() + seconds
+    while (slot := await throttle.slot()) and now() < until:
+        throttle.accepted(slot)
+    throttle.refused(slot, (wait_s, "Retry-After"))
+
+
+def test_repeated_refusals_lengthen_the_interval(
+    virtual_time: VirtualTime[Any], events: Events
+) -> None:
+    """The first refusal only closes the gate; each that follows soon makes the pace slower."""
+
+    async def scenario() -> list[float]:
+        throttle, paces = make_throttle(events), []
+        for _ in range(4):
+            await refused_after(throttle, 12.0)
+            paces.append(throttle.interval_s / INTERVAL_S)
+        return paces
+
+    assert virtual_time(scenario()) == pytest.approx([1.0, 1.1, 1.07 * 1.1, 1.147 * 1.1])
+    said = [event for event in events.of(PaceChanged) if "another client" in event.why]
+    assert len(said) == 3
+
+
+def test_refusals_far_apart_change_nothing(virtual_time: VirtualTime[Any], events: Events) -> None:
+    """One refusal in minutes is no reason to go slower."""
+
+    async def scenario() -> float:
+        throttle = make_throttle(events)
+        for _ in range(3):
+            await refused_after(throttle, 100.0)
+        return throttle.interval_s
+
+    assert virtual_time(scenario()) == INTERVAL_S
+    assert not events.of(PaceChanged)
+
+
+def test_the_interval_creeps_back(virtual_time: VirtualTime[Any], events: Events) -> None:
+    """Without refusals the pace comes back in small steps, to the usual one and not below."""
+
+    async def scenario() -> float:
+        throttle = make_throttle(events)
+        await refused_after(throttle, 1.0)
+        await refused_after(throttle, 1.0)
+        assert throttle.interval_s > INTERVAL_S
+        slots = 0
+        while throttle.interval_s > INTERVAL_S:
+            throttle.accepted(await throttle.slot())
+            slots += 1
+            assert slots < 5000
+        return throttle.interval_s
+
+    assert virtual_time(scenario()) == INTERVAL_S
+    paces = [event.interval_s for event in events.of(PaceChanged)]
+    assert paces == sorted(paces, reverse=True)
+    assert len(paces) == 5  # once slower, then four steps of 3 % back
+
+
+def test_the_interval_never_grows_without_end(virtual_time: VirtualTime[Any]) -> None:
+    """However often it is refused, it asks at least once in five usual intervals."""
+
+    async def scenario() -> float:
+        throttle = make_throttle(max_429_wait_s=10**6)
+        for _ in range(80):
+            await refused_after(throttle, 11.0)
+        return throttle.interval_s
+
+    assert virtual_time(scenario()) == pytest.approx(5 * INTERVAL_S)
+
+
+def test_no_two_slots_are_closer_than_the_pace_of_the_moment(
+    virtual_time: VirtualTime[Any],
+) -> None:
+    """A change of pace with sixteen waiters lets none of them go early (I1)."""
+
+    async def scenario() -> list[tuple[float, float]]:
+        throttle, starts = make_throttle(), []
+
+        async def take(number: int) -> None:
+            for turn in range(30):
+                slot = await throttle.slot()
+                starts.append((now(), throttle.interval_s))
+                if number == 3 and turn % 5 == 4:
+                    throttle.refused(slot, (0.3, "Retry-After"))
+                else:
+                    throttle.accepted(slot)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number in range(16):
+                tasks.create_task(take(number))
+        return starts
+
+    starts = virtual_time(scenario())
+    assert len({pace for _, pace in starts}) > 2
+    for (earlier, _), (later, pace) in itertools.pairwise(starts):
+        assert later - earlier >= min(pace, 1.1 * INTERVAL_S) - INTERVAL_S * 0.04
+        assert later - earlier >= INTERVAL_S - ROUNDING_S
+
+
+def test_it_says_when_a_slot_would_be_free(virtual_time: VirtualTime[Any]) -> None:
+    """Idle slots are told by this: an interval after the last one, or when the gate opens."""
+
+    async def scenario() -> list[float]:
+        throttle = make_throttle()
+        slot = await throttle.slot()
+        told = [throttle.free_in_s()]
+        await asyncio.sleep(INTERVAL_S / 2)
+        told.append(throttle.free_in_s())
+        await asyncio.sleep(INTERVAL_S)
+        told.append(throttle.free_in_s())
+        throttle.refused(slot, (9.0, "Retry-After"))
+        return [*told, throttle.free_in_s()]
+
+    assert virtual_time(scenario()) == pytest.approx([INTERVAL_S, INTERVAL_S / 2, 0.0, 9.0])

@@ -9,6 +9,7 @@ that aiohttp sends by itself on a connection that the server had closed.
 from __future__ import annotations
 
 import ssl
+import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -54,6 +55,13 @@ class Sent:
     requests: int = 0
     retries: int = 0
     refusals: int = 0
+    answers: int = 0
+    answered_s: float = 0.0
+
+    @property
+    def latency_s(self) -> float:
+        """The mean time from a request to the end of its answer; 0 before the first one."""
+        return self.answered_s / self.answers if self.answers else 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,8 +154,18 @@ class Client:
             await self._session.close()
             self._session = None
 
-    async def page(self, path: str, list_key: str, cursor: str | None, slot: Slot) -> Page:
+    async def page(
+        self,
+        path: str,
+        list_key: str,
+        cursor: str | None,
+        slot: Slot,
+        *,
+        since: datetime | None = None,
+    ) -> Page:
         """Fetch and check one page; `slot` is the right to start its first try.
+
+        `since` asks a dated list only for what was created from that moment on.
 
         Raises RequestRefusedError (asking again cannot help), UnusableAnswerError (the retries
         are used up), TokenRefusedError, QuotaExhaustedError or StoppedError.
@@ -156,7 +174,10 @@ class Client:
         def read(answer: Answer) -> Page:
             return parse_page(answer.body, list_key)
 
-        return await self._ask(path, {} if cursor is None else {"cursor": cursor}, read, slot)
+        query = {} if since is None else {"startDate": since.isoformat(timespec="milliseconds")}
+        if cursor is not None:
+            query["cursor"] = cursor
+        return await self._ask(path, query, read, slot)
 
     async def whoami(self) -> Whoami:
         """Ask `/user/me` which workspace the token belongs to. Raises like `page`."""
@@ -206,11 +227,14 @@ class Client:
             raise RuntimeError("the client is used outside its `async with` block")
         url = URL(self._base_url + path, encoded=True).update_query(query)
         slots = [slot]
+        began_s = time.monotonic()
         try:
             async with self._session.get(
                 url, allow_redirects=False, middlewares=(self._pace_repeats(slots),)
             ) as response:
                 body = await self._read_body(path, response)
+                self.sent.answers += 1
+                self.sent.answered_s += time.monotonic() - began_s
                 return Answer(response.status, response.headers, body, slots[-1])
         except aiohttp.ClientConnectorCertificateError as error:
             raise _untrusted(error) from None

@@ -41,6 +41,7 @@ class Endpoint:
     `paged`: its answer carries cursors. `page_size`: records on a full page. `prior`: its usual
     share of a workspace's pages, which orders a first run. `id_key`: the key of a record's id.
     `added`: keys that the collector adds to each record, because only the path tells them.
+    `dated`: it can be asked for from a moment on (`startDate`), by its records' `createdAt`.
     """
 
     table: str
@@ -52,6 +53,7 @@ class Endpoint:
     prior: int = 1
     id_key: str = "id"
     added: tuple[tuple[str, str], ...] = ()
+    dated: bool = False
 
     @property
     def chain_name(self) -> str:
@@ -79,7 +81,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(table="people", path="/people", list_key="peopleList", prior=80),
     Endpoint(table="deal", path="/deal", list_key="dealList", prior=60),
     Endpoint(table="lead", path="/lead", list_key="leadList", page_size=10, prior=50),
-    Endpoint(table="memo", path="/memo", list_key="memoList", prior=100),
+    Endpoint(table="memo", path="/memo", list_key="memoList", prior=100, dated=True),
     Endpoint(table="user", path="/user", list_key="userList", paged=False),
     Endpoint(table="team", path="/team", list_key="teamList", paged=False),
     Endpoint(table=WEBFORM_TABLE, path="/webForm", list_key="webFormList", paged=False),
@@ -143,6 +145,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             list_key=f"{_camel(kind)}{what.title()}List",
             group="optional",
             prior=200,
+            dated=what == "activity",
         )
         for what in ("history", "activity")
         for kind in _HISTORY_OBJECTS

@@ -3,18 +3,34 @@
 I1: no two requests start less than `min_interval_s` apart, and while the deadline has not passed
 none starts at all. The deadline is a moment of the loop's clock that only moves later; only the
 clock opens the gate. Everything that sends asks `slot` first, hidden repeats included.
+
+Refusals that keep coming mean that somebody else uses the quota too: the interval grows with each,
+and creeps back to `min_interval_s` while none come.
 """
 
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import dataclass
 
 from aiolimiter import AsyncLimiter
 
 from salesmap_async.errors import QuotaExhaustedError
-from salesmap_async.events import GateClosed, Listener
+from salesmap_async.events import GateClosed, Listener, PaceChanged
 from salesmap_async.stop import Stop
+
+REPEATED_WITHIN_S = 60.0
+"""A closing so soon after the end of the one before makes the pace slower."""
+
+SLOWER = 1.1
+SLOWEST = 5.0
+"""The interval grows by the factor SLOWER each time, up to SLOWEST times the usual one."""
+
+CREEP_EVERY_S = 10.0
+CREEP = 0.03
+"""So often without a refusal, the interval shrinks by this part of the usual one. The quota counts
+ten seconds: what a change of pace does shows no sooner."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +57,9 @@ class Throttle:
         stop: Stop,
         tell: Listener,
     ) -> None:
-        # AsyncLimiter(1, 0) raises; without an interval only the gate is left.
-        self._limiter = AsyncLimiter(1, min_interval_s) if min_interval_s > 0 else None
+        self._min_interval_s = min_interval_s
+        self.interval_s = min_interval_s
+        self._limiter = _limiter(min_interval_s)
         self._backoff_s = backoff_s
         self._max_backoff_s = max_backoff_s
         self._max_429_wait_s = max_429_wait_s
@@ -51,6 +68,8 @@ class Throttle:
         self._loop = asyncio.get_running_loop()
         # One interval of silence: an earlier process may just have sent a request.
         self._open_at = self._loop.time() + min_interval_s
+        self._granted_at = self._loop.time()
+        self._pace_since = self._slowed_at = -math.inf
         self._closings = 0
         self._refusals_in_a_row = 0
         self._refused_since: float | None = None
@@ -59,20 +78,32 @@ class Throttle:
     async def slot(self) -> Slot:
         """Wait for the gate and the limiter. Raises StoppedError when the run is to stop."""
         while True:
-            # The gate is looked at again after the limiter: it may have closed meanwhile.
             await self._wait_for_gate()
-            if self._limiter is not None:
+            limiter = self._limiter
+            if limiter is not None:
                 async with self._stop.ending_waits():
-                    await self._limiter.acquire()
+                    await limiter.acquire()
             self._stop.check()
-            if self._loop.time() >= self._open_at:
+            # Meanwhile the gate may have closed, or the pace have changed.
+            if self._loop.time() >= self._open_at and limiter is self._limiter:
+                self._granted_at = self._loop.time()
                 return Slot(self._closings)
+
+    def free_in_s(self) -> float:
+        """Return the seconds until a slot could start; 0 when one could start now."""
+        free_at = max(self._open_at, self._granted_at + self.interval_s)
+        return max(0.0, free_at - self._loop.time())
 
     def accepted(self, slot: Slot) -> None:
         """Note that the server answered this slot's request with anything but 429."""
         if slot.closings == self._closings:
             self._refusals_in_a_row = 0
             self._refused_since = None
+        now = self._loop.time()
+        longer = self.interval_s > self._min_interval_s
+        if longer and now - max(self._pace_since, self._open_at) >= CREEP_EVERY_S:
+            shorter_s = self.interval_s - CREEP * self._min_interval_s
+            self._change_pace(max(shorter_s, self._min_interval_s), "no refusal for a while")
 
     def refused(self, slot: Slot, asked: tuple[float, str] | None) -> None:
         """Close the gate after a 429; `asked` is the wait the server named, and where.
@@ -84,6 +115,7 @@ class Throttle:
         now = self._loop.time()
         first_of_its_closing = slot.closings == self._closings
         if first_of_its_closing:
+            self._slow_down(now)
             self._closings += 1
             self._refusals_in_a_row += 1
         if self._refused_since is None:
@@ -101,6 +133,24 @@ class Throttle:
             self._open_at = now + wait_s
             self._tell(GateClosed(wait_s, cause))
 
+    def _slow_down(self, now: float) -> None:
+        """Lengthen the interval when the gate has been closed before, not long ago."""
+        repeated = self._closings > 0 and now - self._open_at <= REPEATED_WITHIN_S
+        if repeated and now - self._slowed_at >= CREEP_EVERY_S:
+            self._slowed_at = now
+            longer_s = min(self.interval_s * SLOWER, self._min_interval_s * SLOWEST)
+            self._change_pace(longer_s, "another client seems to use the quota too")
+
+    def _change_pace(self, interval_s: float, why: str) -> None:
+        """Go on with another limiter, not sooner after the last slot than with the old one."""
+        if interval_s == self.interval_s:
+            return
+        self.interval_s = interval_s
+        self._limiter = _limiter(interval_s)
+        self._pace_since = self._loop.time()
+        self._open_at = max(self._open_at, self._granted_at + interval_s)
+        self._tell(PaceChanged(interval_s, why))
+
     def _unasked_wait(self) -> tuple[float, str]:
         refusals = max(self._refusals_in_a_row, 1)
         wait_s = min(self._backoff_s * refusals, self._max_backoff_s)
@@ -110,3 +160,8 @@ class Throttle:
         while (left_s := self._open_at - self._loop.time()) > 0:
             await self._stop.sleep(left_s)
         self._stop.check()
+
+
+def _limiter(interval_s: float) -> AsyncLimiter | None:
+    """Return a limiter; without an interval, which AsyncLimiter refuses, only the gate is left."""
+    return AsyncLimiter(1, interval_s) if interval_s > 0 else None

@@ -118,6 +118,8 @@ def _option(name: str) -> Callable[[_Command], _Command]:
         kind = {"multiple": True, "metavar": "TABLE[,TABLE...]"}
     elif isinstance(field.default, Path) or field.type == "Path | None":
         kind |= {"type": click.Path(path_type=Path)}
+    elif field.type == "float | None":
+        kind["type"] = click.FLOAT
     elif field.type == "WebformPeople":
         kind |= {"type": click.Choice(get_args(WebformPeople))}
     return click.option(

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.collect.floor import Floor
 from salesmap_async.logs import printable
 from salesmap_async.publish.manifest import ManifestRow
 from salesmap_async.snapshot import RunReport
@@ -60,12 +61,22 @@ def _remarks(row: ManifestRow, run_tag: str) -> str:
     return "; ".join(remarks)
 
 
+def _floor(floor: Floor) -> str:
+    """Say what the reading could have taken at best, and what sets that."""
+    if floor.table:
+        bound = f"{floor.table} alone, one answer after the other"
+    else:
+        bound = "one request per interval"
+    return f"{floor.seconds:.1f} s = {floor.pages:,} pages x {floor.page_s:.3g} s: {bound}"
+
+
 def _lines(report: RunReport) -> list[str]:
     paths = report.paths
     traffic = report.traffic
     lines = [
         f"{traffic.requests} requests in {traffic.seconds:.1f} s, {traffic.retries} retries, "
         f"{traffic.refusals} refused (429), {traffic.waited_s:.0f} s waited for the quota",
+        f"floor      {_floor(report.floor)}",
         f"final DB   {paths.final_db}",
         f"backup     {paths.backup_db if paths.backup_db.exists() else 'none'}",
         f"log        {paths.log_file}",

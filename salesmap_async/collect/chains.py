@@ -15,6 +15,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from salesmap_async import exact_json
@@ -66,7 +67,9 @@ class Storable:
 class Chain:
     """The progress of one list. `cursor` is the next one to ask (None: the first page).
 
-    `name` is unique in the run; `label` is what a person calls the list.
+    `name` is unique in the run; `label` is what a person calls the list. Of a dated list, `since`
+    is the moment from which on it is asked for (None: from its beginning), `first_at` and `last_at`
+    are those of the first and the last record read. `expected_pages`: a guess, None without one.
     """
 
     endpoint: Endpoint
@@ -77,6 +80,11 @@ class Chain:
     cursor: str | None = None
     pages: int = 0
     rows: int = 0
+    since: datetime | None = None
+    first_at: datetime | None = None
+    last_at: datetime | None = None
+    expected_pages: float | None = None
+    dropped: bool = False
     _trail: list[TrailStep] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     # While the end is in doubt: how many pages back we are asking; the cursor that was refused.
@@ -87,10 +95,17 @@ class Chain:
     # After a detour: the stored pages that may come again, and for how many more pages.
     _known_pages: tuple[int, int] | None = None
     _known_left: int = 0
+    # It has ended where another range of its list begins.
+    _met: bool = False
 
     @property
     def ended(self) -> bool:
         return self.state != "reading"
+
+    @property
+    def straight(self) -> bool:
+        """Whether the next page is one that was not read before."""
+        return not self._pages_back and self._known_pages is None
 
     def progress(self) -> dict[str, Any]:
         """Return what a resume needs, as JSON values."""
@@ -98,6 +113,8 @@ class Chain:
             "cursor": self._resume_cursor(),
             "trail": [[s.page, s.cursor, s.next_cursor, s.last] for s in self._trail],
             "known": [*self._known_pages, self._known_left] if self._known_pages else None,
+            "dates": [each and each.isoformat() for each in (self.first_at, self.last_at)],
+            "met": self._met,
         }
 
     def take(self, page: Page) -> Storable:
@@ -127,6 +144,25 @@ class Chain:
         """Give the list up for this run; a resume goes on at its cursor."""
         self.state = "failed"
         self.error = error
+
+    def meet(self, records: Sequence[dict[str, Any]]) -> Storable:
+        """End where another range of the list begins; `records` are those of the page before it."""
+        self.state = "done"
+        self._met = True
+        return self._store(Page(list(records), None))
+
+    def reopen(self) -> bool:
+        """Go on after all if another range was met, whose page is asked again; tell whether so."""
+        if not self._met:
+            return False
+        self.state, self._met = "reading", False
+        self._known_pages, self._known_left = (self.pages - 1, self.pages - 1), 1
+        return True
+
+    def drop(self) -> None:
+        """Count no more: other chains read what this one was to read."""
+        self.state = "done"
+        self.dropped = True
 
     def leave_out(self, reason: str) -> None:
         """End the chain without its records: what it lists does not exist any more."""
@@ -241,6 +277,7 @@ class Chain:
             raise ChainBrokenError(f"{why}; and so again after the list was read anew")
         self._restarted = True
         self.cursor, self.pages, self.rows = None, 0, 0
+        self.first_at = self.last_at = None
         self._trail, self._seen, self._pages_back = [], set(), 0
         self._known_pages, self._refused = None, None
         return Storable(0, (), restart=True)
@@ -263,6 +300,7 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     """Rebuild a chain from its stored progress; a failed one is tried again at its cursor."""
     progress = row.progress
     chain = Chain(endpoint, row.name, label or row.name, pages=row.pages, rows=row.rows)
+    chain.since = _moment(row.since)
     chain.state = "reading" if row.state == "failed" else row.state
     chain.error = "" if row.state == "failed" else row.error
     chain._trail = [TrailStep(*step) for step in progress.get("trail", ())]
@@ -270,6 +308,8 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     chain.cursor = progress.get("cursor")
     if known := progress.get("known"):
         chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
+    chain.first_at, chain.last_at = map(_moment, progress.get("dates", (None, None)))
+    chain._met = progress.get("met", False)
     return chain
 
 
@@ -282,6 +322,10 @@ def record_id(record: dict[str, Any], id_key: str) -> str | None:
     if not text.strip():
         return None
     return exact_json.without_lone_surrogates(text)
+
+
+def _moment(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)
 
 
 def _last_of(page: Page) -> str:

@@ -6,7 +6,8 @@ that is furthest ahead of its own. So every list advances by its share and none 
 end, where it would run alone at the speed of one answer after the other.
 
 Lists without pages go first: they are one request each, and the web forms wait for one of them.
-A form's list is short; one that goes on after its first page goes before those not yet begun.
+Where it is known how many people a form has, its list is as long as that; else it is short, and one
+that goes on after its first page goes before those not yet begun.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable, Mapping
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.collect.chains import Chain
+from salesmap_async.collect.ranges import Ranges
 
 _AHEAD = 1.05
 """The list that is furthest ahead is taken to go on for a little more than it has come."""
@@ -25,10 +27,13 @@ _SMALLEST_SCALE = 0.05
 
 
 class Order:
-    """`expected_rows` are the last snapshot's rows per table; it may be empty."""
+    """`expected_rows` are the last snapshot's rows per table; it may be empty. `ranges` know of the
+    lists that are read in several pieces.
+    """
 
-    def __init__(self, expected_rows: Mapping[str, int]) -> None:
+    def __init__(self, expected_rows: Mapping[str, int], ranges: Ranges) -> None:
         self._expected_rows = expected_rows
+        self._ranges = ranges
         self._scale = _SMALLEST_SCALE
 
     def neediest(self, ready: Iterable[Chain]) -> Chain:
@@ -46,13 +51,17 @@ class Order:
         """Return how many pages `chain` is expected to have left; at least a little."""
         if not chain.endpoint.paged:
             return math.inf
-        if chain.endpoint.table == SUBMISSION_TABLE:
+        if chain.endpoint.table == SUBMISSION_TABLE and chain.expected_pages is None:
             return 2.0 if chain.pages else 1.0
+        if (in_range := self._ranges.pages_left(chain)) is not None:
+            return max(in_range, 0.5)
         expected = self._expected_pages(chain)
         if expected is None:
             expected = chain.endpoint.prior * self._scale
         return max(expected - chain.pages, 0.5)
 
     def _expected_pages(self, chain: Chain) -> float | None:
+        if chain.expected_pages is not None:
+            return chain.expected_pages
         rows = self._expected_rows.get(chain.endpoint.table)
         return None if rows is None else rows / chain.endpoint.page_size

@@ -12,6 +12,7 @@ come out the same after a resume. A list that this run does not read is taken fr
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
 import aiosqlite
@@ -20,12 +21,21 @@ from salesmap_async.api.endpoints import SUBMISSION_TABLE, WEBFORM_TABLE, submis
 from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import WebformPeople
-from salesmap_async.store.writer import Writer
+from salesmap_async.store.writer import Job, Writer
 
 FORMS_KEY = "제출된 웹폼 목록"
 SOURCE_TABLES = ("people", "deal", WEBFORM_TABLE)
 
 _NEWEST_LAST = "ORDER BY chain, page, position"
+
+
+@dataclass(frozen=True, slots=True)
+class _Form:
+    """A form to ask for; `people` is how many of the known people name it."""
+
+    id: str
+    name: str | None
+    people: int
 
 
 class Webforms:
@@ -61,29 +71,53 @@ class Webforms:
         return not set(open_tables) & set(self.depends_on)
 
     async def chains(self, writer: Writer) -> list[Chain]:
-        """Work out people and forms, and return one chain per form, with its stored progress."""
-        forms = await writer.run(self._derive, attach=self._final_db if self._published else None)
-        endpoints = [submissions_of(form_id) for form_id, _ in forms]
-        rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
-        return [
-            restored_chain(endpoint, row, label=f"form {name or '?'} ({form_id})")
-            for endpoint, row, (form_id, name) in zip(endpoints, rows, forms, strict=True)
-        ]
+        """Work out people and forms, and return one chain per form, with its stored progress.
 
-    async def _derive(self, connection: aiosqlite.Connection) -> list[tuple[str, str | None]]:
-        """Fill known_person, allowed_person and form; return the forms' ids and names."""
+        Chains of forms that nobody names any more are forgotten with what they have read.
+        """
+        return await self._chains(writer, self._derive)
+
+    async def chains_so_far(self, writer: Writer) -> list[Chain]:
+        """Return the chains of the forms that are named by what has been read until now.
+
+        What these lists hold is decided at the end, by `chains`: here only when they are read.
+        """
+        return await self._chains(writer, self._derive_early)
+
+    async def _chains(self, writer: Writer, derive: Job[list[_Form]]) -> list[Chain]:
+        forms = await writer.run(derive, attach=self._final_db if self._published else None)
+        endpoints = [submissions_of(form.id) for form in forms]
+        rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
+        chains = []
+        for endpoint, row, form in zip(endpoints, rows, forms, strict=True):
+            chain = restored_chain(endpoint, row, label=f"form {form.name or '?'} ({form.id})")
+            if form.people:
+                chain.expected_pages = form.people / endpoint.page_size
+            chains.append(chain)
+        return chains
+
+    async def _derive(self, connection: aiosqlite.Connection) -> list[_Form]:
+        """Fill known_person, allowed_person and form; return the forms."""
+        await self._fill_forms(connection, complete=True)
+        for statement in _FORGET_FORMS_NOT_WANTED:
+            await connection.execute_fetchall(statement)
+        return await _forms(connection)
+
+    async def _derive_early(self, connection: aiosqlite.Connection) -> list[_Form]:
+        """Fill the same tables from a part of the lists."""
+        await self._fill_forms(connection, complete=False)
+        return await _forms(connection)
+
+    async def _fill_forms(self, connection: aiosqlite.Connection, *, complete: bool) -> None:
+        """Fill all three; that no person has the column counts only once they are complete."""
         for table in ("known_person", "allowed_person", "form"):
             await connection.execute_fetchall(f"DELETE FROM {table}")
         has_forms_column = await self._fill_known_people(connection)
         await self._fill_allowed_people(connection)
-        if self._people == "all" or not has_forms_column:
-            await self._fill_forms_from_list(connection)
-        else:
+        if self._people == "deals" and has_forms_column:
             await connection.execute_fetchall(_FORMS_OF_ALLOWED_PEOPLE)
-        for statement in _FORGET_FORMS_NOT_WANTED:
-            await connection.execute_fetchall(statement)
-        rows = await connection.execute_fetchall("SELECT id, name FROM form ORDER BY id")
-        return [(row[0], row[1]) for row in rows]
+        elif self._people == "all" or complete:
+            await self._fill_forms_from_list(connection)
 
     async def _fill_known_people(self, connection: aiosqlite.Connection) -> bool:
         """Copy the people; return whether any of them has the column that names forms."""
@@ -129,19 +163,27 @@ class Webforms:
         await connection.execute_fetchall(f"INSERT OR REPLACE INTO form {source}")
 
 
-_FORMS_OF_ALLOWED_PEOPLE = """
-INSERT OR REPLACE INTO form
-SELECT id, max(name) FROM (
+_NAMED_FORMS = """
     SELECT CASE each.type WHEN 'object' THEN json_extract(each.value, '$.id')
                           ELSE each.value END AS id,
            CASE each.type WHEN 'object' THEN json_extract(each.value, '$.name') END AS name
-    FROM known_person JOIN allowed_person USING (id),
+    FROM {people},
          json_each(CASE WHEN NOT json_valid(forms) THEN '[]'
                         WHEN json_type(forms) = 'object' THEN json_array(json(forms))
                         ELSE forms END) AS each
-)
+"""
+_FORMS_OF_ALLOWED_PEOPLE = f"""
+INSERT OR REPLACE INTO form
+SELECT id, max(name)
+FROM ({_NAMED_FORMS.format(people="known_person JOIN allowed_person USING (id)")})
 WHERE trim(coalesce(id, '')) <> ''
 GROUP BY id
+"""
+_FORMS_WITH_PEOPLE = f"""
+SELECT form.id, form.name, count(named.id)
+FROM form LEFT JOIN ({_NAMED_FORMS.format(people="known_person")}) AS named ON named.id = form.id
+GROUP BY form.id
+ORDER BY form.id
 """
 
 
@@ -153,6 +195,10 @@ _FORGET_FORMS_NOT_WANTED = (
     f"DELETE FROM chain WHERE {_NOT_WANTED}",
 )
 """Since an earlier start of the run, nobody names these forms any more."""
+
+
+async def _forms(connection: aiosqlite.Connection) -> list[_Form]:
+    return [_Form(*row) for row in await connection.execute_fetchall(_FORMS_WITH_PEOPLE)]
 
 
 async def _published_value(connection: aiosqlite.Connection, table: str, key: str) -> str:

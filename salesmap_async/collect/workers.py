@@ -2,13 +2,15 @@
 
 A worker first takes the next slot and only then the chain that needs it most, and one worker at a
 time does so: a slot is asked for only when some chain is ready for it, so that none is wasted and
-the longest list never waits behind short ones. Tasks are started here and nowhere else.
+the longest list never waits behind short ones. When a slot comes up for which no chain is ready, a
+list that can be is split in two, or forms are begun before people and deals are complete. Tasks are
+started here and nowhere else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -17,9 +19,16 @@ from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.api.pages import FORM_GONE, Page
 from salesmap_async.api.throttle import Slot, Throttle
-from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
+from salesmap_async.collect.chains import (
+    Chain,
+    ChainBrokenError,
+    Storable,
+    record_id,
+    restored_chain,
+)
 from salesmap_async.collect.order import Order
-from salesmap_async.collect.webforms import Webforms
+from salesmap_async.collect.ranges import FilterUntrustedError, Ranges, slots_to_fill
+from salesmap_async.collect.webforms import SOURCE_TABLES, Webforms
 from salesmap_async.errors import (
     RequestRefusedError,
     SalesmapError,
@@ -27,13 +36,16 @@ from salesmap_async.errors import (
     TablesFailedError,
     UnusableAnswerError,
 )
-from salesmap_async.events import Listener, TableFinished, TableProgress, Warned
+from salesmap_async.events import Listener, Note, TableFinished, TableProgress, Warned
 from salesmap_async.stop import Stop
 from salesmap_async.store.page_write import PageWrite, StoredRecord
 from salesmap_async.store.writer import Writer
 
 GRACE_S = 5.0
 """How long pages in flight may still arrive after a stop was requested."""
+
+LOOK_AGAIN = 1.5
+"""People and deals are looked through for forms again when so many times as much was read."""
 
 
 @dataclass(slots=True)
@@ -49,6 +61,7 @@ class _Tally:
 class Collector:
     """Reads all chains of a run to their end.
 
+    `order` decides between them, `ranges` split a list where that keeps the throttle busy.
     `webforms` adds the chains of the submissions once the lists they depend on are complete; None
     where the run does not read them.
     """
@@ -60,6 +73,7 @@ class Collector:
         throttle: Throttle,
         writer: Writer,
         order: Order,
+        ranges: Ranges,
         webforms: Webforms | None,
         concurrency: int,
         stop: Stop,
@@ -69,16 +83,20 @@ class Collector:
         self._throttle = throttle
         self._writer = writer
         self._order = order
+        self._ranges = ranges
         self._webforms = webforms
         self._concurrency = concurrency
         self._stop = stop
         self._tell = tell
         self._turn = asyncio.Lock()
+        self._taking = asyncio.Lock()
         self._changed = asyncio.Event()
         self._ready: dict[str, Chain] = {}
-        self._busy = 0
+        self._busy: set[str] = set()
         self._cure = ""
         self._tallies: dict[str, _Tally] = {}
+        self._forms: dict[str, Chain] = {}
+        self._looked_for_forms_at = 0
         self._in_flight: set[asyncio.Timeout] = set()
 
     async def collect(self, chains: Sequence[Chain]) -> None:
@@ -89,6 +107,9 @@ class Collector:
         until then is with the writer.
         """
         self._add(chains)
+        if self._webforms is not None:
+            # Open until it is known which forms there are.
+            self._tallies[SUBMISSION_TABLE] = _Tally(open_chains=1)
         try:
             await self._add_webforms()
             async with asyncio.TaskGroup() as tasks:
@@ -124,54 +145,143 @@ class Collector:
             while not self._ready:
                 if not self._busy or self._stop.requested:
                     return None
-                self._changed.clear()
-                await self._changed.wait()
+                await self._wait_for_ready()
             try:
                 slot = await self._throttle.slot()
             except StoppedError:
                 return None
             chain = self._order.neediest(self._ready.values())
             del self._ready[chain.name]
-            self._busy += 1
+            self._busy.add(chain.name)
             return chain, slot
 
+    async def _wait_for_ready(self) -> None:
+        """Wait until a chain comes back; make one when a slot would stay idle meanwhile."""
+        self._changed.clear()
+        if self._throttle.interval_s > 0:
+            try:
+                async with asyncio.timeout(self._throttle.free_in_s()):
+                    await self._changed.wait()
+            except TimeoutError:
+                await self._use_idle_slot()
+        if not self._ready:
+            await self._changed.wait()
+
+    async def _use_idle_slot(self) -> None:
+        """Make a chain: a range of a list that can be split, else forms known by now."""
+        if not await self._split():
+            await self._begin_forms()
+
+    async def _split(self) -> bool:
+        """Cut a new range off the list that has most left, if there is one worth it."""
+        slots = slots_to_fill(self._client.sent.latency_s, self._throttle.interval_s)
+        found = self._ranges.split(slots, datetime.now(UTC))
+        if found is None:
+            return False
+        endpoint, new = found
+        [row] = await self._writer.add_chains([new])
+        self._add([restored_chain(endpoint, row)])
+        self._tell(Note(f"reading {new.name} beside the rest of the list"))
+        return True
+
+    async def _begin_forms(self) -> None:
+        """Start the forms that are named by now, when much was read since the last look."""
+        pages = sum(self._tallies[table].pages for table in self._sources())
+        if self._webforms is None or pages < LOOK_AGAIN * self._looked_for_forms_at + 1:
+            return
+        self._looked_for_forms_at = pages
+        webforms = self._webforms
+        async with self._taking:
+            if self._webforms is webforms:
+                self._add_forms(await webforms.chains_so_far(self._writer))
+
     def _put_back(self, chain: Chain) -> None:
-        self._busy -= 1
+        self._busy.discard(chain.name)
         if not chain.ended:
             self._ready[chain.name] = chain
         self._changed.set()
 
     async def _read_page(self, chain: Chain, slot: Slot) -> None:
-        endpoint = chain.endpoint
+        """Ask the next page of `chain` and hand what is to be stored of it to the writer."""
         before = chain.pages, chain.rows
-        records: list[StoredRecord] = []
+        try:
+            page: Page | SalesmapError = await self._answer(chain, slot)
+        except (RequestRefusedError, UnusableAnswerError) as error:
+            page = error
+        # One at a time: when a list is given up, no page of its ranges may be on its way.
+        async with self._taking:
+            if chain.dropped:
+                return
+            records, storable = await self._take_in(chain, page)
+            if chain.dropped:
+                return
+            await self._writer.write(_page_write(chain, storable, records))
+            self._order.advanced(chain)
+            tally = self._tallies[chain.endpoint.table]
+            tally.pages += chain.pages - before[0]
+            tally.rows += chain.rows - before[1]
+            self._tell_progress(chain, tally)
+
+    async def _answer(self, chain: Chain, slot: Slot) -> Page:
+        """Ask the next page of `chain`; a stop leaves it GRACE_S to arrive."""
+        endpoint = chain.endpoint
         try:
             async with asyncio.timeout(None) as limit:
                 self._in_flight.add(limit)
                 if self._stop.requested:
                     self._end_soon(limit)
                 try:
-                    page = await self._client.page(
-                        endpoint.path, endpoint.list_key, chain.cursor, slot
+                    return await self._client.page(
+                        endpoint.path, endpoint.list_key, chain.cursor, slot, since=chain.since
                     )
                 finally:
                     self._in_flight.discard(limit)
-            records = _as_stored(page, endpoint.id_key)
-            storable = chain.take(page)
         except TimeoutError:
             self._stop.check()
             raise
-        except RequestRefusedError as error:
-            storable = _after_refusal(chain, error)
-            self._cure = self._cure or (error.cure if chain.state == "failed" else "")
-        except (UnusableAnswerError, ChainBrokenError) as error:
-            storable = _given_up(chain, str(error))
-        await self._writer.write(_page_write(chain, storable, records))
-        self._order.advanced(chain)
-        tally = self._tallies[endpoint.table]
-        tally.pages += chain.pages - before[0]
-        tally.rows += chain.rows - before[1]
-        self._tell_progress(chain, tally)
+
+    async def _take_in(
+        self, chain: Chain, page: Page | SalesmapError
+    ) -> tuple[list[StoredRecord], Storable]:
+        """Let `chain` take its page, or the error that came instead; return what to store."""
+        try:
+            if isinstance(page, SalesmapError):
+                raise page
+            records = _as_stored(page, chain.endpoint.id_key)
+            try:
+                return records, self._ranges.take(chain, page)
+            except FilterUntrustedError as error:
+                await self._read_plainly(chain, str(error))
+                return records, Storable(0, ()) if chain.dropped else chain.take(page)
+        except (RequestRefusedError, UnusableAnswerError) as error:
+            if chain.since is not None and not chain.pages:
+                await self._read_plainly(chain, str(error))
+                return [], Storable(0, ())
+            if isinstance(error, RequestRefusedError):
+                storable = _after_refusal(chain, error)
+                self._cure = self._cure or (error.cure if chain.state == "failed" else "")
+                return [], storable
+            return [], _given_up(chain, str(error))
+        except ChainBrokenError as error:
+            return [], _given_up(chain, str(error))
+
+    async def _read_plainly(self, chain: Chain, why: str) -> None:
+        """Give up reading the list of `chain` in ranges; what they have read is read again."""
+        given_up = self._ranges.give_up(chain.endpoint)
+        plain, table = given_up.plain, chain.endpoint.table
+        names = [dropped.name for dropped in given_up.dropped]
+        progress = (plain.name, plain.progress()) if given_up.reopened else None
+        await self._writer.drop_chains(names, reopened=progress)
+        tally = self._tallies[table]
+        tally.pages -= sum(dropped.pages for dropped in given_up.dropped)
+        tally.rows -= sum(dropped.rows for dropped in given_up.dropped)
+        tally.open_chains += given_up.reopened - given_up.unended
+        for name in names:
+            self._ready.pop(name, None)
+        if given_up.reopened and plain.name not in self._busy:
+            self._ready[plain.name] = plain
+            self._changed.set()
+        self._tell(Warned(f"{table} is read as one list, not by dates: {why}"))
 
     def _tell_progress(self, chain: Chain, tally: _Tally) -> None:
         self._tell(TableProgress(chain.endpoint.table, tally.pages, tally.rows))
@@ -211,6 +321,7 @@ class Collector:
             if not chain.ended:
                 tally.open_chains += 1
                 self._ready[chain.name] = chain
+            self._ranges.add(chain)
         for table in {chain.endpoint.table for chain in chains}:
             self._tell_if_complete(table)
         self._changed.set()
@@ -220,17 +331,37 @@ class Collector:
         if self._webforms is None or not self._webforms.may_start(self._open_tables()):
             return
         webforms, self._webforms = self._webforms, None
+        tally = self._tallies[SUBMISSION_TABLE]
         blocked = [table for table in webforms.depends_on if self._error_of(table)]
         if blocked:
-            why = f"not read, because {', '.join(blocked)} failed"
-            self._tallies[SUBMISSION_TABLE] = _Tally(error=why)
-            self._tell_if_complete(SUBMISSION_TABLE)
-            return
-        self._tallies.setdefault(SUBMISSION_TABLE, _Tally())
-        chains = await webforms.chains(self._writer)
-        self._add(chains)
-        if not chains:
-            self._tell_if_complete(SUBMISSION_TABLE)
+            tally.error = f"not read, because {', '.join(blocked)} failed"
+        else:
+            async with self._taking:
+                chains = await webforms.chains(self._writer)
+                self._drop_forms_but({chain.name for chain in chains})
+                self._add_forms(chains)
+        tally.open_chains -= 1
+        self._tell_if_complete(SUBMISSION_TABLE)
+
+    def _add_forms(self, chains: Sequence[Chain]) -> None:
+        """Take up the chains of forms that are not being read yet."""
+        new = [chain for chain in chains if chain.name not in self._forms]
+        self._forms |= {chain.name: chain for chain in new}
+        self._add(new)
+
+    def _drop_forms_but(self, wanted: Collection[str]) -> None:
+        """Drop forms begun early that, in the end, nobody names; their records are gone already."""
+        tally = self._tallies[SUBMISSION_TABLE]
+        for name, chain in self._forms.items():
+            if name not in wanted:
+                tally.open_chains -= not chain.ended
+                tally.pages -= chain.pages
+                tally.rows -= chain.rows
+                chain.drop()
+                self._ready.pop(name, None)
+
+    def _sources(self) -> set[str]:
+        return set(self._tallies) & set(SOURCE_TABLES)
 
     def _open_tables(self) -> set[str]:
         return {table for table, tally in self._tallies.items() if tally.open_chains}
@@ -286,7 +417,7 @@ def _page_write(chain: Chain, storable: Storable, records: list[StoredRecord]) -
         table=chain.endpoint.table,
         page=storable.page,
         pages=chain.pages,
-        records=records if storable.records else (),
+        records=records[: len(storable.records)],
         state=chain.state,
         progress=chain.progress(),
         error=chain.error,

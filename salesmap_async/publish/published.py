@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import LockedError, UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.sqlite_file import (
+    column_types,
     is_locked,
     opened,
+    quoted,
     roll_back_leftovers,
     row_count,
     table_names,
@@ -61,6 +64,25 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
         raise UsageError(
             f"{path} cannot be read: {error}", cure="check its permissions, then run again"
         ) from error
+
+
+def creation_times(path: Path, table: str, *, most: int) -> tuple[list[str], int]:
+    """Return `createdAt` of every n-th record of a published table, oldest first, and n.
+
+    At most `most` of them; none where the table has no such column or cannot be read.
+    """
+    column = quoted("createdAt")
+    try:
+        with opened(path, "ro") as connection:
+            if "createdAt" not in dict(column_types(connection, table)):
+                return [], 1
+            every = row_count(connection, table) // most + 1
+            rows = connection.execute(
+                f"SELECT {column} FROM {quoted(table)} WHERE typeof({column}) = 'text' ORDER BY 1"
+            )
+            return [text for (text,) in islice(rows, every - 1, None, every)], every
+    except sqlite3.Error:
+        return [], 1
 
 
 def _read(connection: sqlite3.Connection) -> Published:

@@ -30,6 +30,7 @@ class Arrival:
             "at_s": self.at_s,
             "path": self.path,
             "cursor": self.cursor,
+            "since": self.query.get("startDate"),
             "status": self.status,
         }
 

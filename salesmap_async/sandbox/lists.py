@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 
 from salesmap_async.api.endpoints import ENDPOINTS, WORKSPACE_PATH, Endpoint, submissions_of
-from salesmap_async.sandbox.pages import UnknownCursorError, filters_of, list_data, page_of
+from salesmap_async.sandbox.pages import (
+    DateFilter,
+    UnknownCursorError,
+    filters_of,
+    list_data,
+    page_of,
+)
 from salesmap_async.sandbox.table import Table
 from salesmap_async.sandbox.workspace import Workspace
 
@@ -26,10 +32,14 @@ class ListReader:
     """Reads the workspace as it is at the moment of each request.
 
     `unknown_cursor`: whether a paged list refuses a cursor it does not know, or ends there.
+    `date_filter`: what it makes of dates.
     """
 
-    def __init__(self, workspace: Workspace, *, unknown_cursor: UnknownCursor) -> None:
+    def __init__(
+        self, workspace: Workspace, *, unknown_cursor: UnknownCursor, date_filter: DateFilter
+    ) -> None:
         self._workspace = workspace
+        self._date_filter = date_filter
         self._unknown_cursor = unknown_cursor
         self._detours: dict[str, str | None] = {}
 
@@ -68,7 +78,7 @@ class ListReader:
         table = self._table(endpoint)
         cursor = self._straight(query.get("cursor")) if endpoint.paged else None
         size = endpoint.page_size if endpoint.paged else max(1, len(table))
-        filters = filters_of(endpoint.path, query)
+        filters = filters_of(endpoint.path, query, self._date_filter)
         page = page_of(table, cursor=cursor, size=size, filters=filters)
         return list_data(endpoint, page, cursor=cursor)
 

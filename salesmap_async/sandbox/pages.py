@@ -17,6 +17,12 @@ from salesmap_async.api.endpoints import ENDPOINTS, Endpoint
 from salesmap_async.sandbox.table import Record, Table, microseconds
 
 EndForm = Literal["null", "absent", "empty_page"]
+DateFilter = Literal["exact", "ignored", "days", "shifted", "refused"]
+"""What becomes of `startDate` and `endDate`: `days` cuts them to UTC days, `shifted` takes them for
+nine hours later, as a server does that mistakes the time zone."""
+
+DAY_US = 86_400_000_000
+SEOUL_US = 9 * 3_600_000_000
 
 _END_FORMS: tuple[EndForm, ...] = ("null", "absent", "empty_page")
 _ORDER = {endpoint.path: number for number, endpoint in enumerate(ENDPOINTS)}
@@ -62,15 +68,15 @@ class Filters:
 NO_FILTERS = Filters()
 
 
-def filters_of(path: str, query: Mapping[str, str]) -> Filters:
+def filters_of(path: str, query: Mapping[str, str], date_filter: DateFilter = "exact") -> Filters:
     """Return what `query` asks of the list at `path`. Raises BadParameterError."""
     activity = path.endswith("/activity")
     if path != "/memo" and not activity:
         return NO_FILTERS
     types = query.get("types", "") if activity else ""
     return Filters(
-        since_us=_moment(query, "startDate"),
-        until_us=_moment(query, "endDate"),
+        since_us=_moment(query, "startDate", date_filter),
+        until_us=_moment(query, "endDate", date_filter),
         links=() if activity else tuple((key, query[key]) for key in _LINKS if key in query),
         types=frozenset(types.split(",")) - {""},
     )
@@ -140,11 +146,20 @@ def _cursor_at(table: Table, place: int) -> str:
     return table.id_at(place) or f"{_PLACE}{place}"
 
 
-def _moment(query: Mapping[str, str], name: str) -> int | None:
+def _moment(query: Mapping[str, str], name: str, date_filter: DateFilter) -> int | None:
     text = query.get(name)
-    if not text:
+    if not text or date_filter == "ignored":
         return None
     try:
-        return microseconds(text)
+        moment_us = microseconds(text)
     except ValueError:
-        raise BadParameterError(f"{name} 형식이 올바르지 않습니다.") from None
+        moment_us = None
+    if moment_us is None or date_filter == "refused":
+        raise BadParameterError(f"{name} 형식이 올바르지 않습니다.")
+    match date_filter:
+        case "days":
+            return moment_us - moment_us % DAY_US
+        case "shifted":
+            return moment_us + SEOUL_US
+        case _:
+            return moment_us

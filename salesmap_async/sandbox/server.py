@@ -30,7 +30,7 @@ from salesmap_async.sandbox.lists import (
     endpoint_at,
     is_route,
 )
-from salesmap_async.sandbox.pages import BadParameterError, UnknownCursorError
+from salesmap_async.sandbox.pages import BadParameterError, DateFilter, UnknownCursorError
 from salesmap_async.sandbox.quota import Quota
 from salesmap_async.sandbox.workspace import Workspace
 
@@ -56,7 +56,8 @@ class Sandbox:
     """A running server; `async with` starts and stops it.
 
     `latency_s`: seconds before each answer. `unknown_cursor`: what a paged list says to a cursor
-    it does not know. `quota_used_by_others`: what another client takes of each 100 requests.
+    it does not know. `date_filter`: what it makes of `startDate` and `endDate`.
+    `quota_used_by_others`: what another client takes of each 100 requests.
     `arrivals_log`: file that gets one JSON line per arrival. `port` 0: any free one.
     """
 
@@ -69,6 +70,7 @@ class Sandbox:
         latency_s: float = 0.0,
         faults: Iterable[Fault] = (),
         unknown_cursor: UnknownCursor = "refuse",
+        date_filter: DateFilter = "exact",
         quota_used_by_others: int = 0,
         port: int = 0,
         arrivals_log: Path | None = None,
@@ -80,7 +82,7 @@ class Sandbox:
         self._authorization = f"Bearer {token}"
         self._quota = Quota(used_by_others=quota_used_by_others) if quota else None
         self._latency_s = latency_s
-        self._reader = ListReader(workspace, unknown_cursor=unknown_cursor)
+        self._reader = ListReader(workspace, unknown_cursor=unknown_cursor, date_filter=date_filter)
         self._port = port
         self._log = ArrivalsLog(arrivals_log) if arrivals_log else None
         self._script = FaultScript()

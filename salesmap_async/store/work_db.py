@@ -36,6 +36,7 @@ CREATE TABLE chain (
     "table" TEXT NOT NULL,
     path TEXT NOT NULL,
     added TEXT NOT NULL,
+    since TEXT,
     state TEXT NOT NULL DEFAULT 'reading',
     pages INTEGER NOT NULL DEFAULT 0,
     rows INTEGER NOT NULL DEFAULT 0,
@@ -81,12 +82,16 @@ class RunIdentity:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewChain:
-    """A chain before its first page. `added` are keys and values that belong to each record."""
+    """A chain before its first page. `added` are keys and values that belong to each record.
+
+    `since`: the moment from which on its list is read, as ISO time; None: from its beginning.
+    """
 
     name: str
     table: str
     path: str
     added: dict[str, str]
+    since: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,25 +108,26 @@ class ChainRow(NewChain):
 
 
 CHAIN_COLUMNS = (
-    'name, "table", path, added, state, pages, rows, progress, error, started_at, ended_at'
+    'name, "table", path, added, since, state, pages, rows, progress, error, started_at, ended_at'
 )
 
 
 def chain_row(row: tuple[Any, ...]) -> ChainRow:
     """Build a ChainRow from a row selected as CHAIN_COLUMNS."""
-    name, table, path, added, state, pages, rows, progress, error, started_at, ended_at = row
+    name, table, path, added, since, state, pages, rows, progress, error, began, ended = row
     return ChainRow(
         name=name,
         table=table,
         path=path,
         added=exact_json.loads(added.encode()),
+        since=since,
         state=state,
         pages=pages,
         rows=rows,
         progress=exact_json.loads(progress.encode()),
         error=error,
-        started_at=started_at,
-        ended_at=ended_at,
+        started_at=began,
+        ended_at=ended,
     )
 
 

@@ -148,14 +148,45 @@ class Writer:
 
         async def add(connection: aiosqlite.Connection) -> list[ChainRow]:
             await connection.executemany(
-                'INSERT OR IGNORE INTO chain (name, "table", path, added) VALUES (?, ?, ?, ?)',
-                [(c.name, c.table, c.path, exact_json.dumps(c.added)) for c in chains],
+                'INSERT OR IGNORE INTO chain (name, "table", path, added, since)'
+                " VALUES (?, ?, ?, ?, ?)",
+                [(c.name, c.table, c.path, exact_json.dumps(c.added), c.since) for c in chains],
             )
             rows = await connection.execute_fetchall(f"SELECT {CHAIN_COLUMNS} FROM chain")
             stored = {row.name: row for row in map(chain_row, map(tuple, rows))}
             return [stored[name] for name in names]
 
         return await self.run(add)
+
+    async def stored_chains(self) -> list[ChainRow]:
+        """Return every chain that the work DB knows."""
+
+        async def read(connection: aiosqlite.Connection) -> list[ChainRow]:
+            rows = await connection.execute_fetchall(f"SELECT {CHAIN_COLUMNS} FROM chain")
+            return [chain_row(tuple(row)) for row in rows]
+
+        return await self.run(read)
+
+    async def drop_chains(
+        self, names: Sequence[str], *, reopened: tuple[str, dict[str, Any]] | None
+    ) -> None:
+        """Forget the chains `names` with their records.
+
+        In the same transaction the chain `reopened` gets its new progress and is read on.
+        """
+
+        async def drop(connection: aiosqlite.Connection) -> None:
+            for name in names:
+                await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (name,))
+                await connection.execute_fetchall("DELETE FROM chain WHERE name = ?", (name,))
+            if reopened is not None:
+                await connection.execute_fetchall(
+                    "UPDATE chain SET state = 'reading', progress = ?, ended_at = NULL"
+                    " WHERE name = ?",
+                    (exact_json.dumps(reopened[1]), reopened[0]),
+                )
+
+        await self.run(drop)
 
     async def remember(self, **values: Any) -> None:
         """Store run-wide values in the `run` table."""
