@@ -15,19 +15,20 @@ from typing import Any, NoReturn
 import orjson
 
 _DIGITS_AS_ONES = bytes.maketrans(b"0123456789", b"1111111111")
-_TOO_LONG = (b"1" * 20, b"-" + b"1" * 19)
+_LONG = b"1" * 19
+_TOO_LONG = (b"1" * 20, b"-" + _LONG)
 """The first integers that orjson rounds are 2**64, of 20 digits, and -(2**63) - 1, of 19."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _REPAIRABLE_DEPTH = 250
-_MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
+MIN_INT64, MAX_INT64 = -(2**63), 2**63 - 1
 
 
 def loads(text: bytes) -> Any:
     """Parse JSON exactly. Raises ValueError for anything that is not JSON (NaN included)."""
     try:
         masked = text.translate(_DIGITS_AS_ONES)
-        if not any(digits in masked for digits in _TOO_LONG):
+        if _LONG not in masked or not any(digits in masked for digits in _TOO_LONG):
             return orjson.loads(text)
     except orjson.JSONDecodeError:
         pass
@@ -89,7 +90,7 @@ def without_lone_surrogates(text: str) -> str:
 
 def fits_int64(value: int) -> bool:
     """Tell whether SQLite can store `value` as INTEGER."""
-    return _MIN_INT64 <= value <= _MAX_INT64
+    return MIN_INT64 <= value <= MAX_INT64
 
 
 def _loads_by_stdlib(text: bytes) -> Any:

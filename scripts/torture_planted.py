@@ -66,14 +66,14 @@ BUGS: tuple[Bug, ...] = (
         _WRITER,
         (
             (
-                "        if records:\n            await connection.executemany(",
+                "        if records:\n            shapes",
                 "        await connection.execute_fetchall(\n"
                 '            "UPDATE chain SET progress = ?, pages = ? WHERE name = ?",\n'
                 "            (exact_json.dumps(page.progress), page.pages, page.chain),\n"
                 "        )\n"
                 "        await connection.commit()\n"
                 '        await connection.execute_fetchall("BEGIN IMMEDIATE")\n'
-                "        if records:\n            await connection.executemany(",
+                "        if records:\n            shapes",
             ),
         ),
         ("tests/test_writer.py", _CRASH),
@@ -153,7 +153,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the gate is not looked at again after the limiter",
         _THROTTLE,
-        (("            if self._loop.time() >= self._open_at:\n", "            if True:\n"),),
+        (
+            (
+                "            if self._loop.time() >= self._open_at and limiter",
+                "            if limiter",
+            ),
+        ),
         ("tests/test_throttle.py",),
     ),
     Bug(

@@ -284,6 +284,19 @@ def test_the_later_version_of_an_id_wins_and_leaves_no_trace(tmp_path: Path) -> 
     assert manifest["todo"].duplicates == 1
 
 
+@settings(max_examples=100, deadline=None, derandomize=True)
+@given(st.lists(st.dictionaries(KEYS, JSON_VALUES, max_size=6), min_size=1, max_size=5))
+def test_noted_kinds_and_read_kinds_are_the_same(records: list[dict[str, Any]]) -> None:
+    """An id that comes twice makes the build read the records: the table stays what it was."""
+    for number, record in enumerate(records):
+        record["id"] = f"id {number}"
+    with tempfile.TemporaryDirectory() as directory:
+        _, noted = build(Path(directory), [todo(*records)], name="noted.db")
+        _, read = build(Path(directory), [todo(*records, records[0])], name="read.db")
+    assert (noted["todo"].duplicates, read["todo"].duplicates) == (0, 1)
+    assert noted["todo"].content_sha256 == read["todo"].content_sha256
+
+
 def test_records_without_an_id_are_kept_and_counted(tmp_path: Path) -> None:
     """After the others, in the order of their content."""
     path, manifest = build(tmp_path, [todo({"x": "b"}, {"id": " ", "x": "a"}, {"id": 3, "x": "c"})])
@@ -317,6 +330,26 @@ def test_values_of_the_path_are_added(tmp_path: Path) -> None:
     assert [row["objectType"] for row in rows_of(path, "field")] == ["deal", "people"]
     assert manifest["field"].repaired == 1
     assert manifest["field"].endpoint.startswith("/field/people, /field/")
+
+
+def test_what_is_added_decides_the_column_too(tmp_path: Path) -> None:
+    """No record has the key, or one with another kind: the column is there, and is text."""
+    records: list[dict[str, Any]] = [{"id": "1"}, {"id": "2", "kind": 5}]
+    chain = todo(*records, added={"path": "/x", "kind": "deal"})
+    path, _ = build(tmp_path, [chain])
+    assert rows_of(path, "todo")[1] == {"id": "2", "kind": "deal", "path": "/x"}
+    assert types_of(path, "todo") == {"id": "TEXT", "kind": "TEXT", "path": "TEXT"}
+
+
+def test_submissions_that_are_dropped_leave_no_trace(tmp_path: Path) -> None:
+    """Their keys make no column, whether or not their form is known."""
+    records: list[dict[str, Any]] = [
+        {"id": "1", "peopleId": "p1"},
+        {"id": "2", "peopleId": "stranger", "gone": 1},
+    ]
+    chain = ChainSpec(table="webform_history", records=records)
+    path, _ = build(tmp_path, [chain], allowed=["p1"])
+    assert "gone" not in types_of(path, "webform_history")
 
 
 def webforms(**states: str) -> list[ChainSpec]:
@@ -459,14 +492,18 @@ class Abandoned(Exception):
 
 @pytest.mark.parametrize("batches", [0, 3, 7])
 def test_a_stopped_build_leaves_nothing(tmp_path: Path, batches: int) -> None:
-    """`stop` is asked between batches of both passes; what it raises comes out, the file goes."""
+    """`stop` is asked between batches of both passes; what it raises comes out, the file goes.
+
+    An id that comes twice makes it read the records once more.
+    """
     calls = iter([None] * batches)
 
     def stop() -> None:
         if next(calls, "end") == "end":
             raise Abandoned
 
-    work_db = make_work_db(tmp_path / "work.db", [ChainSpec(table="people", records=people(1_000))])
+    records = [*people(1_000), people(1)[0]]
+    work_db = make_work_db(tmp_path / "work.db", [ChainSpec(table="people", records=records)])
     request = BuildRequest(
         work_db=work_db,
         building_db=tmp_path / "built.db",
@@ -481,18 +518,19 @@ def test_a_stopped_build_leaves_nothing(tmp_path: Path, batches: int) -> None:
 
 
 def test_a_missing_or_damaged_work_db_is_a_store_error(tmp_path: Path) -> None:
-    """Missing, not a database, or holding something that is not a JSON object."""
+    """Missing, not a database, or holding a record that is no list of its keys' values."""
     with pytest.raises(StoreError):
         _build_from(tmp_path / "none.db")
     (tmp_path / "bad.db").write_bytes(b"x" * 5_000)
     with pytest.raises(StoreError):
         _build_from(tmp_path / "bad.db")
-    work_db = make_work_db(tmp_path / "list.db", [todo({"id": "1"})])
-    with closing(sqlite3.connect(work_db)) as connection:
-        connection.execute("UPDATE record SET body = '[1]'")
-        connection.commit()
-    with pytest.raises(StoreError, match="not a JSON object"):
-        _build_from(work_db)
+    for body, complaint in (("[1, 2]", "fit its keys"), ("{}", "fit its keys"), ("[", "not JSON")):
+        work_db = make_work_db(tmp_path / f"{body}.db", [todo({"id": "1"})])
+        with closing(sqlite3.connect(work_db)) as connection:
+            connection.execute("UPDATE record SET body = ?", (body,))
+            connection.commit()
+        with pytest.raises(StoreError, match=complaint):
+            _build_from(work_db)
 
 
 def test_a_file_that_cannot_be_written_is_a_publish_error(tmp_path: Path) -> None:

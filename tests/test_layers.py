@@ -38,7 +38,16 @@ WITHIN_A_LAYER = {
 }
 ALLOWED_ONLY: dict[str, frozenset[str]] = {
     "publish": frozenset(
-        {"errors", "paths", "exact_json", "events", "api.endpoints", "store.work_db"}
+        {
+            "errors",
+            "paths",
+            "exact_json",
+            "events",
+            "api.endpoints",
+            "store.kinds",
+            "store.shapes",
+            "store.work_db",
+        }
     ),
     "sandbox": frozenset({"errors", "api.endpoints"}),
 }

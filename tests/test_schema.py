@@ -12,11 +12,11 @@ from salesmap_async.publish.repair import repair
 from salesmap_async.publish.schema import (
     MAX_COLUMNS,
     OVERFLOW,
-    Kind,
     fold,
     lay_out,
     name_columns,
 )
+from salesmap_async.store.kinds import Kind
 
 
 def names_of(keys: list[str], table: str = "todo") -> dict[str, str]:

@@ -13,7 +13,8 @@ import pytest
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Event, Warned, ignore
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
-from salesmap_async.store.page_write import PageWrite, StoredRecord
+from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
+from salesmap_async.store.shapes import MOST_SHAPES
 from salesmap_async.store.work_db import (
     ChainState,
     NewChain,
@@ -49,7 +50,7 @@ def page(
         "table": "people",
         "page": number,
         "pages": number + 1,
-        "records": [StoredRecord(id=each, body=json.dumps({"id": each})) for each in ids],
+        "records": [stored_record(each, {"id": each}) for each in ids],
         "state": state,
         "progress": {"cursor": ids[-1] if ids else None},
         "error": "",
@@ -166,7 +167,7 @@ async def test_a_sqlite_error_is_final_and_nothing_half_is_kept(tmp_path: Path) 
                 await writer._connection.execute_fetchall("PRAGMA max_page_count = 1")  # type: ignore[union-attr]
 
             await writer.run(fill_up)
-            big = [StoredRecord(id="big", body=json.dumps({"id": "x" * 100_000}))]
+            big = [stored_record("big", {"id": "x" * 100_000})]
             await writer.write(page(1, ["big"], records=big))
             for number in range(2, 2 + 3 * QUEUE_PAGES):  # more than the queue holds: no hang
                 await writer.write(page(number, [f"{number}"]))
@@ -186,7 +187,7 @@ async def test_rows_and_progress_are_written_in_one_transaction(tmp_path: Path) 
         await writer._connection.set_trace_callback(None)  # type: ignore[arg-type]
     verbs = [each.split()[0] for each in statements]
     writing = [verb for verb in verbs if verb != "SELECT"]
-    assert writing[:5] == ["BEGIN", "INSERT", "INSERT", "UPDATE", "COMMIT"]
+    assert writing[:6] == ["BEGIN", *["INSERT"] * 3, "UPDATE", "COMMIT"]  # a shape, two records
 
 
 async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
@@ -195,8 +196,9 @@ async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
         async with new_writer(tmp_path, interval=1) as writer:
             await writer.add_chains([CHAIN])
             await writer.write(page(0, ["a"]))
-            good = StoredRecord(id="b", body=json.dumps({"id": "b"}))
-            await writer.write(page(1, ["b"], records=[good, StoredRecord(id="c", body="\ud800")]))
+            good = stored_record("b", {"id": "b"})
+            bad = StoredRecord(id="c", record={"id": "c"}, body="\ud800")
+            await writer.write(page(1, ["b"], records=[good, bad]))
     assert stored_ids(tmp_path) == ["a"]
     assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
 
@@ -218,12 +220,58 @@ async def test_known_records_of_a_page_read_again_are_not_stored_twice(tmp_path:
         await writer.add_chains([CHAIN])
         await writer.write(page(0, ["a", "b"]))
         changed = [
-            StoredRecord(id="b", body='{"id": "b"}'),
-            StoredRecord(id="a", body='{"id": "a", "new": 1}'),
-            StoredRecord(id="b", body='{"id": "b"}'),
+            stored_record("b", {"id": "b"}),
+            stored_record("a", {"id": "a", "new": 1}),
+            stored_record("b", {"id": "b"}),
+            stored_record("a", {"name": "a"}),
         ]
         await writer.write(page(1, ["b"], records=changed, known_pages=(0, 0)))
-    assert stored_ids(tmp_path) == ["a", "b", "a", "b"]
+    assert stored_ids(tmp_path) == ["a", "b", "a", "b", "a"]
+
+
+def as_stored(folder: Path) -> list[dict[str, object]]:
+    """Return the records as the work DB's keys and values tell them."""
+    with open_work_db(folder / "snapshot.db") as connection:
+        rows = connection.execute(
+            "SELECT keys, body FROM record JOIN shape ON shape.id = record.shape ORDER BY page"
+        )
+        return [dict(zip(*map(json.loads, row), strict=True)) for row in rows]
+
+
+def noted_kinds(folder: Path) -> dict[str, list[str]]:
+    with open_work_db(folder / "snapshot.db") as connection:
+        (kinds,) = connection.execute("SELECT kinds FROM chain").fetchone()
+    return dict(json.loads(kinds))
+
+
+async def test_more_shapes_than_are_remembered(tmp_path: Path) -> None:
+    """Records with ever other keys, and the first ones again: each keeps its own keys."""
+    first: list[dict[str, object]] = [{"id": "a", f"k{n}": n} for n in range(MOST_SHAPES + 1)]
+    again: list[dict[str, object]] = [{"id": "b", "k0": 7}, {"k0": 8, "id": "b"}]
+    async with new_writer(tmp_path) as writer:
+        await writer.add_chains([CHAIN])
+        for number, records in enumerate((first, again)):
+            stored = [stored_record(str(record["id"]), record) for record in records]
+            await writer.write(page(number, [], records=stored))
+    assert as_stored(tmp_path) == [*first, *again]
+
+
+async def test_kinds_are_noted_over_a_resume_and_void_after_a_restart(tmp_path: Path) -> None:
+    """What the pages of both starts hold adds up; a list read anew begins from nothing."""
+    async with new_writer(tmp_path) as writer:
+        await writer.add_chains([CHAIN])
+        await writer.write(page(0, [], records=[stored_record("a", {"id": "a", "x": None})]))
+        await writer.write(page(1, [], records=[stored_record("b", {"id": "b", "x": 1})]))
+    assert noted_kinds(tmp_path) == {"id": ["text"], "x": ["integer"]}
+    async with Writer(tmp_path / "snapshot.db", checkpoint_interval=1, tell=ignore) as writer:
+        await writer.write(page(2, [], records=[stored_record("c", {"x": -0.0, "y": [2**64]})]))
+        await writer.remember(barrier=1)
+        assert noted_kinds(tmp_path) == {
+            "id": ["text"], "x": ["integer", "minus zero", "number"], "y": ["json"],
+        }  # fmt: skip
+        await writer.write(page(0, [], restart=True, pages=0, progress={}))
+        await writer.write(page(0, [], records=[stored_record("c", {"z": 2**63})], state="done"))
+    assert noted_kinds(tmp_path) == {"z": ["huge", "integer"]}
 
 
 async def test_a_restart_drops_what_was_stored_of_the_chain(tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from salesmap_async import exact_json
+from salesmap_async.store.kinds import Kinds
 from salesmap_async.store.work_db import SCHEMA
 
 
@@ -43,13 +44,14 @@ def make_work_db(
     """Write a work DB; with `shuffle_seed` its records are inserted in a random order."""
     path.parent.mkdir(parents=True, exist_ok=True)
     rows: list[tuple[Any, ...]] = []
+    shapes: dict[str, int] = {}
     with closing(sqlite3.connect(path)) as connection:
         connection.executescript(SCHEMA)
         for chain in chains:
             pages = -(-len(chain.records) // chain.page_size)
             connection.execute(
-                'INSERT INTO chain (name, "table", path, added, state, pages, rows)'
-                " VALUES (?, ?, ?, ?, ?, ?, ?)",
+                'INSERT INTO chain (name, "table", path, added, state, pages, rows, kinds)'
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
                 (
                     chain.chain,
                     chain.table,
@@ -58,12 +60,14 @@ def make_work_db(
                     chain.state,
                     pages,
                     len(chain.records),
+                    _kinds(chain),
                 ),
             )
-            rows += _rows(chain)
+            rows += _rows(chain, shapes)
         if shuffle_seed is not None:
             random.Random(shuffle_seed).shuffle(rows)
-        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO shape (keys, id) VALUES (?, ?)", shapes.items())
         connection.executemany(
             "INSERT INTO allowed_person VALUES (?)", [(person,) for person in allowed]
         )
@@ -72,7 +76,14 @@ def make_work_db(
     return path
 
 
-def _rows(chain: ChainSpec) -> Iterable[tuple[Any, ...]]:
+def _kinds(chain: ChainSpec) -> str:
+    kinds = Kinds()
+    for record in chain.records:
+        kinds.add(record)
+    return kinds.as_json()
+
+
+def _rows(chain: ChainSpec, shapes: dict[str, int]) -> Iterable[tuple[Any, ...]]:
     for number, record in enumerate(chain.records):
         page, position = divmod(number, chain.page_size)
         record_id = _id_text(record.get(chain.id_key))
@@ -82,7 +93,8 @@ def _rows(chain: ChainSpec) -> Iterable[tuple[Any, ...]]:
             page,
             position,
             record_id,
-            exact_json.dumps(dict(record)),
+            shapes.setdefault(exact_json.dumps(list(record)), len(shapes)),
+            exact_json.dumps(list(record.values())),
         )
 
 

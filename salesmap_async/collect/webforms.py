@@ -21,6 +21,7 @@ from salesmap_async.api.endpoints import SUBMISSION_TABLE, WEBFORM_TABLE, submis
 from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import WebformPeople
+from salesmap_async.store.work_db import values_of
 from salesmap_async.store.writer import Job, Writer
 
 FORMS_KEY = "제출된 웹폼 목록"
@@ -123,12 +124,11 @@ class Webforms:
         """Copy the people; return whether any of them has the column that names forms."""
         if "people" not in self._published:
             await connection.execute_fetchall(
-                f"INSERT OR REPLACE INTO known_person SELECT id, {_json_of(FORMS_KEY)} FROM record"
-                f" WHERE \"table\" = 'people' AND id IS NOT NULL {_NEWEST_LAST}"
+                "INSERT OR REPLACE INTO known_person SELECT id, value"
+                f" FROM {values_of('people', FORMS_KEY)} WHERE id IS NOT NULL {_NEWEST_LAST}"
             )
             found = await connection.execute_fetchall(
-                "SELECT EXISTS (SELECT 1 FROM record WHERE \"table\" = 'people'"
-                f" AND json_type(body, {_json_path(FORMS_KEY)}) IS NOT NULL)"
+                f"SELECT EXISTS (SELECT 1 FROM {values_of('people', FORMS_KEY)} WHERE has_key)"
             )
             return bool(next(iter(found))[0])
         forms = await _published_value(connection, "people", FORMS_KEY)
@@ -142,7 +142,7 @@ class Webforms:
         if self._people == "all":
             person, source = "id", "known_person"
         elif "deal" not in self._published:
-            person, source = _json_of("peopleId"), "record WHERE \"table\" = 'deal'"
+            person, source = "value", values_of("deal", "peopleId")
         else:
             person, source = await _published_value(connection, "deal", "peopleId"), "final.deal"
         await connection.execute_fetchall(
@@ -154,8 +154,8 @@ class Webforms:
     async def _fill_forms_from_list(self, connection: aiosqlite.Connection) -> None:
         if WEBFORM_TABLE not in self._published:
             source = (
-                f"SELECT id, {_json_of('name')} FROM record"
-                f" WHERE \"table\" = '{WEBFORM_TABLE}' AND id IS NOT NULL {_NEWEST_LAST}"
+                f"SELECT id, value FROM {values_of(WEBFORM_TABLE, 'name')}"
+                f" WHERE id IS NOT NULL {_NEWEST_LAST}"
             )
         else:
             name = await _published_value(connection, WEBFORM_TABLE, "name")
@@ -212,7 +212,3 @@ async def _published_value(connection: aiosqlite.Connection, table: str, key: st
 
 def _json_path(key: str) -> str:
     return f"'$.\"{key}\"'"
-
-
-def _json_of(key: str) -> str:
-    return f"json_extract(body, {_json_path(key)})"

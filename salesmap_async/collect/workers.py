@@ -14,7 +14,6 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from salesmap_async import exact_json
 from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.api.pages import FORM_GONE, Page
@@ -38,7 +37,7 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Listener, Note, TableFinished, TableProgress, Warned
 from salesmap_async.stop import Stop
-from salesmap_async.store.page_write import PageWrite, StoredRecord
+from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
 from salesmap_async.store.writer import Writer
 
 GRACE_S = 5.0
@@ -169,8 +168,9 @@ class Collector:
 
     async def _use_idle_slot(self) -> None:
         """Make a chain: a range of a list that can be split, else forms known by now."""
-        if not await self._split():
-            await self._begin_forms()
+        async with self._taking:
+            if not await self._split():
+                await self._begin_forms()
 
     async def _split(self) -> bool:
         """Cut a new range off the list that has most left, if there is one worth it."""
@@ -190,10 +190,7 @@ class Collector:
         if self._webforms is None or pages < LOOK_AGAIN * self._looked_for_forms_at + 1:
             return
         self._looked_for_forms_at = pages
-        webforms = self._webforms
-        async with self._taking:
-            if self._webforms is webforms:
-                self._add_forms(await webforms.chains_so_far(self._writer))
+        self._add_forms(await self._webforms.chains_so_far(self._writer))
 
     def _put_back(self, chain: Chain) -> None:
         self._busy.discard(chain.name)
@@ -208,7 +205,7 @@ class Collector:
             page: Page | SalesmapError = await self._answer(chain, slot)
         except (RequestRefusedError, UnusableAnswerError) as error:
             page = error
-        # One at a time: when a list is given up, no page of its ranges may be on its way.
+        # One at a time: while chains are dropped or begun, no page of theirs may be on its way.
         async with self._taking:
             if chain.dropped:
                 return
@@ -403,10 +400,7 @@ def _given_up(chain: Chain, why: str) -> Storable:
 def _as_stored(page: Page, id_key: str) -> list[StoredRecord]:
     """Return the page's records as the work DB keeps them, before anything moves on."""
     try:
-        return [
-            StoredRecord(id=record_id(record, id_key), body=exact_json.dumps(record))
-            for record in page.records
-        ]
+        return [stored_record(record_id(record, id_key), record) for record in page.records]
     except ValueError as error:
         raise UnusableAnswerError(f"a record cannot be stored: {error}", status=200) from None
 

@@ -19,13 +19,16 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import lru_cache
+from sys import intern
 from typing import Any
 
 from salesmap_async import exact_json
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import StoreError
-from salesmap_async.publish.repair import repaired_record
-from salesmap_async.publish.schema import Kind
+from salesmap_async.publish.repair import repair
+from salesmap_async.store.kinds import Kind, from_json
+from salesmap_async.store.shapes import MOST_SHAPES, Keys
 from salesmap_async.store.work_db import ChainRow, read_chains
 
 _INDEX = """
@@ -35,23 +38,41 @@ _PUBLISHED = """
 FROM record WHERE "table" = ? AND chain NOT IN (SELECT name FROM chain WHERE state = 'skipped')
 """
 _WITH_ID = f"""
-SELECT id, chain, CAST(body AS BLOB) {_PUBLISHED} AND id IS NOT NULL
+SELECT id, chain, shape, CAST(body AS BLOB) {_PUBLISHED} AND id IS NOT NULL
 ORDER BY id, chain, page, position
 """
 _WITHOUT_ID = f"""
-SELECT NULL, chain, CAST(body AS BLOB) {_PUBLISHED} AND id IS NULL ORDER BY body, chain
+SELECT NULL, chain, shape, CAST(body AS BLOB) {_PUBLISHED} AND id IS NULL
+ORDER BY as_object(shape, CAST(body AS BLOB)), chain
 """
-_KINDS: dict[type, Kind] = {
-    str: "text",
-    dict: "json",
-    list: "json",
-    bool: "boolean",
-    int: "integer",
-    float: "number",
-}
+_HAS_VERSIONS = f"""
+SELECT EXISTS (SELECT 1 {_PUBLISHED} AND id IS NOT NULL GROUP BY id HAVING count(*) > 1)
+"""
+_NOTED_KINDS = """SELECT kinds FROM chain WHERE "table" = ? AND state <> 'skipped'"""
 
-Record = dict[str, Any]
-_Version = tuple[str | None, str, bytes]
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One published record. `id` is None where it has none; `keys` are those of its `values`."""
+
+    id: str | None
+    keys: Keys
+    values: list[Any]
+
+    def by_key(self) -> dict[str, Any]:
+        """Return the record as a JSON object."""
+        return dict(zip(self.keys, self.values, strict=True))
+
+
+_Version = tuple[str | None, str, int, bytes]
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """The keys of a record, and how many of them hold a lone surrogate."""
+
+    keys: Keys
+    broken: int
 
 
 @dataclass(slots=True)
@@ -97,26 +118,44 @@ class TableSource:
     def __init__(self, work: sqlite3.Connection, table: str) -> None:
         self._work = work
         self._table = table
+        self._shape = lru_cache(MOST_SHAPES)(self._read_shape)
+        work.create_function("as_object", 2, self._as_object)
         with reading_the_work_db():
             self.chains: tuple[ChainRow, ...] = tuple(
                 chain for chain in read_chains(work) if chain.table == table
             )
 
-    def records(self, tally: Tally) -> Iterator[tuple[str | None, Record]]:
-        """Yield each published record with its id; count what is noticed on the way."""
+    def records(self, tally: Tally) -> Iterator[Record]:
+        """Yield each published record; count what is noticed on the way."""
         added = {chain.name: chain.added for chain in self.chains}
         is_submission = self._table == SUBMISSION_TABLE
-        for record_id, chain, body in self._versions(tally):
-            record, repaired = _loaded(body)
-            repaired += add_values(record, added.get(chain, {}))
-            if is_submission:
-                person = person_of(record)
-                if not self._admits(person, tally.forms.setdefault(chain, FormTally())):
+        for record_id, chain, shape, body in self._versions(tally):
+            record, repaired = _loaded(record_id, self._shape(shape), body)
+            if is_submission or added.get(chain):
+                completed, overruled = self._completed(record, chain, added.get(chain, {}), tally)
+                if completed is None:
                     continue
-                repaired += add_values(record, {"peopleId": person})
+                record, repaired = completed, repaired + overruled
             tally.repaired += repaired
             tally.without_id += record_id is None
-            yield record_id, record
+            yield record
+
+    def kinds(self) -> dict[str, set[Kind]] | None:
+        """Return every key and its kinds, as noted while the records were stored.
+
+        None where not every record is published as it came: then the records must be read.
+        """
+        if self._table == SUBMISSION_TABLE or any(chain.added for chain in self.chains):
+            return None
+        with reading_the_work_db():
+            if self._work.execute(_HAS_VERSIONS, (self._table,)).fetchone() != (0,):
+                return None
+            noted = self._work.execute(_NOTED_KINDS, (self._table,)).fetchall()
+        kinds: dict[str, set[Kind]] = {}
+        for (text,) in noted:
+            for key, found in from_json(text).items():
+                kinds.setdefault(key, set()).update(found)
+        return kinds
 
     def skipped(self) -> list[str]:
         """Return one line for each list that was left out, and why."""
@@ -148,6 +187,32 @@ class TableSource:
                 yield latest
             yield from self._work.execute(_WITHOUT_ID, (self._table,))
 
+    def _read_shape(self, shape: int) -> _Shape:
+        with reading_the_work_db():
+            row = self._work.execute("SELECT keys FROM shape WHERE id = ?", (shape,)).fetchone()
+        keys = tuple(map(intern, exact_json.loads(row[0].encode()) if row else ()))
+        return _Shape(keys, sum(map(exact_json.has_lone_surrogate, keys)))
+
+    def _as_object(self, shape: int, body: bytes) -> str:
+        values = exact_json.loads(body)
+        return exact_json.dumps(dict(zip(self._shape(shape).keys, values, strict=True)))
+
+    def _completed(
+        self, record: Record, chain: str, added: Mapping[str, Any], tally: Tally
+    ) -> tuple[Record | None, int]:
+        """Return `record` with what the collector knows of it, and how many values that overruled.
+
+        None for a submission that is not published.
+        """
+        by_key = record.by_key()
+        overruled = add_values(by_key, added)
+        if self._table == SUBMISSION_TABLE:
+            person = person_of(by_key)
+            if not self._admits(person, tally.forms.setdefault(chain, FormTally())):
+                return None, 0
+            overruled += add_values(by_key, {"peopleId": person})
+        return Record(record.id, tuple(by_key), list(by_key.values())), overruled
+
     def _admits(self, person: str | int | None, form: FormTally) -> bool:
         """Decide about one submission by its person, and count it for its form."""
         if person is None:
@@ -173,42 +238,22 @@ def person_of(submission: Mapping[str, Any]) -> str | int | None:
     return None
 
 
-def add_values(record: Record, added: Mapping[str, Any]) -> int:
+def add_values(record: dict[str, Any], added: Mapping[str, Any]) -> int:
     """Put what the collector knows into `record`; return how many values that overruled."""
     overruled = sum(record.get(key) not in (None, value) for key, value in added.items())
     record.update(added)
     return overruled
 
 
-def kinds_of(records: Iterator[tuple[str | None, Record]]) -> dict[str, set[Kind]]:
-    """Read all records and return every key with the kinds of its values (null is none)."""
-    seen: set[tuple[str, type]] = set()
-    special: set[tuple[str, Kind]] = set()
-    for _, record in records:
-        values = record.values()
-        seen.update(zip(record, map(type, values), strict=True))
-        special.update(
-            (key, "huge" if type(value) is int else "minus zero")
-            for key, value in record.items()
-            if (type(value) is int and not exact_json.fits_int64(value))
-            or (type(value) is float and value == 0 and str(value)[0] == "-")
-        )
-    kinds: dict[str, set[Kind]] = {key: set() for key, _ in seen}
-    for key, kind in special:
-        kinds[key].add(kind)
-    for key, value_type in seen:
-        if value_type in _KINDS:
-            kinds[key].add(_KINDS[value_type])
-    return kinds
-
-
-def _loaded(body: bytes) -> tuple[Record, int]:
+def _loaded(record_id: str | None, shape: _Shape, body: bytes) -> tuple[Record, int]:
+    """Return a record, repaired, and how many of its keys and values were broken."""
     try:
-        record = exact_json.loads(body)
+        values, repaired = exact_json.loads(body), 0
     except ValueError as error:
         raise StoreError(f"the work DB holds a record that is not JSON: {error}") from None
-    if not isinstance(record, dict):
-        raise StoreError("the work DB holds a record that is not a JSON object")
-    if b"\\ud" not in body and b"\\uD" not in body:
-        return record, 0
-    return repaired_record(record)
+    if not isinstance(values, list) or len(values) != len(shape.keys):
+        raise StoreError("the work DB holds a record that does not fit its keys")
+    # What holds a lone surrogate is escaped, and to look for one backslash costs next to nothing.
+    if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
+        values, repaired = repair(values)
+    return Record(record_id, shape.keys, values), repaired + shape.broken

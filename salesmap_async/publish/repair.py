@@ -10,18 +10,6 @@ from typing import Any
 from salesmap_async.exact_json import without_lone_surrogates
 from salesmap_async.publish.schema import fold, unused
 
-Record = dict[str, Any]
-
-
-def repaired_record(record: Record) -> tuple[Record, int]:
-    """Return `record` with repaired values, and how many strings and keys were broken."""
-    total = sum(without_lone_surrogates(key) != key for key in record)
-    result: Record = {}
-    for key, value in record.items():
-        result[key], count = repair(value)
-        total += count
-    return result, total
-
 
 def repair(value: Any) -> tuple[Any, int]:
     """Return `value` without lone surrogates, and how many strings and keys held one."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import sqlite3
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Any
 
 import orjson
@@ -17,6 +18,7 @@ from salesmap_async import exact_json
 from salesmap_async.publish.records import Record
 from salesmap_async.publish.schema import Layout
 from salesmap_async.publish.sqlite_file import column_types, quoted
+from salesmap_async.store.shapes import MOST_SHAPES, Keys
 
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 
@@ -25,28 +27,36 @@ class RowMaker:
     """Turns records into rows of `layout`."""
 
     def __init__(self, layout: Layout) -> None:
-        self._keys = tuple(column.key for column in layout.columns)
+        self._columns = tuple(column.key for column in layout.columns)
+        self._places = lru_cache(MOST_SHAPES)(self._find_places)
         self._overflow = layout.overflow
         # The first value of a row is the id.
         self._converted = tuple(
             place for place, column in enumerate(layout.columns, start=1) if column.converted
         )
 
-    def row(self, record_id: str | None, record: Record) -> list[Any]:
+    def row(self, record: Record) -> list[Any]:
         """Return the values of one row, in the order of the columns."""
-        row = [record_id, *map(record.get, self._keys)]
+        values = [*record.values, None]
+        row = [record.id, *map(values.__getitem__, self._places(record.keys))]
         for place in self._converted:
             if row[place] is not None:
                 row[place] = stored(row[place])
         if self._overflow:
-            spilled = {label: record[key] for key, label in self._overflow if key in record}
+            by_key = record.by_key()
+            spilled = {label: by_key[key] for key, label in self._overflow if key in by_key}
             row.append(exact_json.dumps(spilled) if spilled else None)
         return row
+
+    def _find_places(self, keys: Keys) -> tuple[int, ...]:
+        """Return where among the values of `keys` each column's stands; -1 where it is missing."""
+        places = {key: place for place, key in enumerate(keys)}
+        return tuple(places.get(key, -1) for key in self._columns)
 
 
 def stored(value: Any) -> str | int | float:
     """Return a JSON value as SQLite stores it without loss."""
-    if isinstance(value, dict | list):
+    if isinstance(value, (dict, list)):  # `dict | list` would be built anew for each value
         return exact_json.dumps(value)
     if isinstance(value, bool):
         return int(value)

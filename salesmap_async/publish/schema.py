@@ -24,11 +24,11 @@ from __future__ import annotations
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.exact_json import has_lone_surrogate, without_lone_surrogates
 from salesmap_async.publish.sqlite_file import quoted
+from salesmap_async.store.kinds import Kind
 
 MAX_COLUMNS = 1_900
 OVERFLOW = "_overflow"
@@ -42,7 +42,6 @@ _REQUIRED: dict[str, tuple[str, ...]] = {
     SUBMISSION_TABLE: (*LINK_COLUMNS, "createdAt", "contents"),
 }
 
-Kind = Literal["text", "json", "integer", "boolean", "huge", "number", "minus zero"]
 _DECLARED: dict[Kind, str] = {
     "text": "TEXT",
     "json": "TEXT",

@@ -1,7 +1,7 @@
 """`checkpoint.json`: the readable mirror of the work DB, for people.
 
-It decides nothing: a resume reads the work DB. It is rewritten at every commit, so a failure to
-write it is reported and survived.
+It decides nothing: a resume reads the work DB. It is rewritten after commits, a few times a second
+at most, so a failure to write it is reported and survived.
 """
 
 from __future__ import annotations

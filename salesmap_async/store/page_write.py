@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from salesmap_async import exact_json
 from salesmap_async.store.work_db import ChainState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StoredRecord:
-    """One record as it came: its id as text (None: it has none) and its JSON text."""
+    """One record as it came, and its id as text (None: it has none).
+
+    `body` is the JSON list of its values.
+    """
 
     id: str | None
+    record: Mapping[str, Any]
     body: str
+
+
+def stored_record(record_id: str | None, record: Mapping[str, Any]) -> StoredRecord:
+    """Return `record` as the work DB keeps it. Raises ValueError where JSON cannot hold it."""
+    body = exact_json.dumps(list(record.values()))
+    return StoredRecord(id=record_id, record=record, body=body)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,9 +4,13 @@ The work DB *is* the checkpoint: records as they came, and how far each chain ha
 
 - `run(key, value)`: what the run is about; values are JSON text.
 - `chain`: one row for each list that is read by its cursors. Its rows and its progress change in
-  the same transaction (I2), by `store/writer.py` alone.
-- `record`: one row for each record as it came: JSON text, never altered. `id` is the record's id
-  as text, or NULL; `page` and `position` count from 0 in the chain.
+  the same transaction (I2), by `store/writer.py` alone. `kinds`: the keys of all its records, each
+  with the kinds of its values, a JSON object.
+- `shape`: the keys of a record, a JSON list in their order. Records with the same keys share one
+  row, as a rule: keys are most of the text of a wide record.
+- `record`: one row for each record as it came, never altered: `body` is the JSON list of its
+  values, in the order of its shape's keys. `id` is the record's id as text, or NULL; `page` and
+  `position` count from 0 in the chain.
 - `known_person`, `allowed_person`, `form`: what the web-form step works on, see
   `collect/webforms.py`. A submission of a person outside `allowed_person` is not published.
 
@@ -42,15 +46,18 @@ CREATE TABLE chain (
     rows INTEGER NOT NULL DEFAULT 0,
     progress TEXT NOT NULL DEFAULT '{}',
     error TEXT NOT NULL DEFAULT '',
+    kinds TEXT NOT NULL DEFAULT '{}',
     started_at TEXT,
     ended_at TEXT
 );
+CREATE TABLE shape (id INTEGER PRIMARY KEY, keys TEXT NOT NULL);
 CREATE TABLE record (
     "table" TEXT NOT NULL,
     chain TEXT NOT NULL,
     page INTEGER NOT NULL,
     position INTEGER NOT NULL,
     id TEXT,
+    shape INTEGER NOT NULL,
     body TEXT NOT NULL
 );
 CREATE INDEX record_page ON record(chain, page);
@@ -170,6 +177,23 @@ def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
     """Return all chains in chain order."""
     rows = connection.execute(f"SELECT {CHAIN_COLUMNS} FROM chain ORDER BY name")
     return [chain_row(row) for row in rows]
+
+
+def values_of(table: str, key: str) -> str:
+    """Return the SQL of a subquery with the value of `key` in each record of `table`.
+
+    Its columns: `id, chain, page, position`, `has_key`, and `value`, as `json_extract` gives it.
+    """
+    return f"""(
+        SELECT record.id, chain, page, position,
+               place IS NOT NULL AS has_key,
+               CASE WHEN place IS NOT NULL THEN json_extract(body, '$[' || place || ']') END value
+        FROM record LEFT JOIN (
+            SELECT shape.id AS shape, each.key AS place FROM shape, json_each(shape.keys) AS each
+            WHERE each.value = '{key}'
+        ) USING (shape)
+        WHERE "table" = '{table}'
+    )"""
 
 
 def seconds_by_table(chains: Iterable[ChainRow]) -> dict[str, float]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -29,7 +30,9 @@ from salesmap_async.store.checkpoint import (
     table_states,
     write_mirror,
 )
+from salesmap_async.store.kinds import Kinds
 from salesmap_async.store.page_write import PageWrite, StoredRecord
+from salesmap_async.store.shapes import Shapes
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
     SCHEMA,
@@ -41,6 +44,10 @@ from salesmap_async.store.work_db import (
 
 QUEUE_PAGES = 8
 """Pages waiting for the disk; when it is full, fetching waits (I7)."""
+_PAGE_BYTES = 16_384
+"""Wide records fill such pages better than SQLite's usual ones; set before the file exists."""
+_MIRROR_PAUSE_S = 0.25
+"""The mirror is for people: while pages come faster than they read, it is not written for each."""
 
 _Result = TypeVar("_Result")
 Job = Callable[[aiosqlite.Connection], Awaitable[_Result]]
@@ -78,8 +85,11 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._error: StoreError | None = None
         self._run: dict[str, Any] = {}
+        self._shapes = Shapes(0)
+        self._kinds: dict[str, Kinds] = {}
         self._pending_records = 0
         self._committed_records = 0
+        self._mirrored_at_s = float("-inf")
         self._mirror_failed = False
         self._rename_works = True
 
@@ -223,21 +233,23 @@ class Writer:
             await connection.execute_fetchall("BEGIN IMMEDIATE")
         if page.restart:
             await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (page.chain,))
-        records = page.records
+        records, place = page.records, (page.table, page.chain, page.page)
         if page.known_pages is not None:
             records = await _unknown(connection, page)
         if records:
+            shapes = await self._shapes_of(connection, records)
             await connection.executemany(
-                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?)",
+                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)",
                 [
-                    (page.table, page.chain, page.page, position, record.id, record.body)
-                    for position, record in enumerate(records)
+                    (*place, position, record.id, shape, record.body)
+                    for position, (record, shape) in enumerate(zip(records, shapes, strict=True))
                 ],
             )
         ended = page.state != "reading"
         await connection.execute_fetchall(
             "UPDATE chain SET state = ?, pages = ?, rows = ? + CASE WHEN ? THEN 0 ELSE rows END,"
-            " progress = ?, error = ?, started_at = coalesce(started_at, ?), ended_at = ?"
+            " progress = ?, error = ?, kinds = coalesce(?, kinds),"
+            " started_at = coalesce(started_at, ?), ended_at = ?"
             " WHERE name = ?",
             (
                 page.state,
@@ -246,6 +258,7 @@ class Writer:
                 page.restart,
                 exact_json.dumps(page.progress),
                 page.error,
+                await self._new_kinds(connection, page, records),
                 page.at,
                 page.at if ended else None,
                 page.chain,
@@ -253,7 +266,40 @@ class Writer:
         )
         self._pending_records += len(records)
         if ended or self._pending_records >= self._checkpoint_interval:
-            await self._commit(connection)
+            await self._commit(connection, mirror=ended or self._mirror_is_due())
+
+    async def _shapes_of(
+        self, connection: aiosqlite.Connection, records: Sequence[StoredRecord]
+    ) -> list[int]:
+        """Return the number of each record's shape; store the new ones."""
+        numbers, new = self._shapes.number(tuple(each.record) for each in records)
+        if new:
+            await connection.executemany(
+                "INSERT INTO shape VALUES (?, ?)",
+                [(number, exact_json.dumps(keys)) for keys, number in new.items()],
+            )
+        return numbers
+
+    async def _new_kinds(
+        self, connection: aiosqlite.Connection, page: PageWrite, records: Sequence[StoredRecord]
+    ) -> str | None:
+        """Return the chain's kinds as JSON where this page adds to them, else None."""
+        if page.restart:
+            self._kinds[page.chain] = Kinds()
+        elif page.chain not in self._kinds:
+            rows = await connection.execute_fetchall(
+                "SELECT kinds FROM chain WHERE name = ?", (page.chain,)
+            )
+            self._kinds[page.chain] = Kinds(next(iter(rows))[0])
+        kinds = self._kinds[page.chain]
+        before = len(kinds)
+        for record in records:
+            kinds.add(record.record)
+        if page.state != "reading":
+            del self._kinds[page.chain]
+        if len(kinds) == before and not page.restart:
+            return None
+        return kinds.as_json()
 
     async def _do(self, connection: aiosqlite.Connection, request: _Request) -> None:
         if self._error is not None:
@@ -275,17 +321,22 @@ class Writer:
             raise
         _settle(request.done, result=result)
 
-    async def _commit(self, connection: aiosqlite.Connection) -> None:
+    async def _commit(self, connection: aiosqlite.Connection, *, mirror: bool = True) -> None:
         await connection.commit()
         if not self._path.exists():
             # A deleted file takes every write; nothing of it could ever be published.
             raise FileNotFoundError(f"{self._path} has vanished")
         self._committed_records += self._pending_records
         self._pending_records = 0
-        await self._mirror(connection)
+        if mirror:
+            await self._mirror(connection)
         self._tell(CheckpointCommitted(self._committed_records))
 
+    def _mirror_is_due(self) -> bool:
+        return time.monotonic() >= self._mirrored_at_s + _MIRROR_PAUSE_S
+
     async def _mirror(self, connection: aiosqlite.Connection) -> None:
+        self._mirrored_at_s = time.monotonic()
         rows = await connection.execute_fetchall(TABLE_STATES)
         content = self._run | {"tables": table_states(map(tuple, rows))}
         path = self._path.with_name("checkpoint.json")
@@ -308,6 +359,7 @@ class Writer:
         # and cursor together. PRAGMAs go through execute_fetchall: a statement left open would
         # keep a read transaction.
         connection.text_factory = _lenient_text
+        await connection.execute_fetchall(f"PRAGMA page_size = {_PAGE_BYTES}")
         await connection.execute_fetchall("PRAGMA journal_mode = WAL")
         await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
         if self._new_identity is not None:
@@ -325,6 +377,8 @@ class Writer:
             await connection.commit()
         rows = await connection.execute_fetchall("SELECT key, value FROM run")
         self._run = {key: exact_json.loads(value.encode()) for key, value in map(tuple, rows)}
+        last = await connection.execute_fetchall("SELECT coalesce(max(id), 0) FROM shape")
+        self._shapes = Shapes(next(iter(last))[0])
         await self._mirror(connection)
 
     async def _finish(self) -> None:
@@ -348,7 +402,8 @@ class Writer:
         if connection is None or self._error is not None:
             return
         if connection.in_transaction:
-            await self._commit(connection)
+            await self._commit(connection, mirror=False)
+        await self._mirror(connection)
         await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _close(self) -> None:
@@ -370,14 +425,16 @@ class Writer:
 async def _unknown(connection: aiosqlite.Connection, page: PageWrite) -> list[StoredRecord]:
     """Return the page's records that do not stand byte for byte in `known_pages`."""
     rows = await connection.execute_fetchall(
-        "SELECT body FROM record WHERE chain = ? AND page BETWEEN ? AND ?",
+        "SELECT keys, body FROM record JOIN shape ON shape.id = record.shape"
+        " WHERE chain = ? AND page BETWEEN ? AND ?",
         (page.chain, *(page.known_pages or (0, -1))),
     )
-    known = Counter(row[0] for row in rows)
+    known = Counter(map(tuple, rows))
     unknown = []
     for record in page.records:
-        if known[record.body] > 0:
-            known[record.body] -= 1
+        stored = exact_json.dumps(tuple(record.record)), record.body
+        if known[stored] > 0:
+            known[stored] -= 1
         else:
             unknown.append(record)
     return unknown
