@@ -13,6 +13,7 @@ from salesmap_async.cli.restore import restore
 from salesmap_async.cli.run import run
 from salesmap_async.cli.runs import runs
 from salesmap_async.cli.sandbox import sandbox
+from salesmap_async.cli.serve import serve
 from salesmap_async.cli.status import status
 from salesmap_async.version import VERSION
 
@@ -23,7 +24,7 @@ def commands() -> None:
     """Snapshot a whole Salesmap CRM workspace into one SQLite file."""
 
 
-for command in (run, sandbox, doctor, status, runs, restore, prune):
+for command in (run, sandbox, doctor, status, runs, restore, prune, serve):
     commands.add_command(command)
 
 

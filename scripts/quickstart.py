@@ -1,6 +1,7 @@
 """From a fresh clone to a first snapshot, without a token: install, run the sandbox, query it.
 
     python3 scripts/quickstart.py           # Windows: py scripts\\quickstart.py
+    python3 scripts/quickstart.py --serve   # and look at it in the browser
 
 Makes .venv in the repository, or reuses it, and leaves sandbox_latest.db in the current folder.
 """
@@ -27,10 +28,12 @@ from scripts.environment import (  # noqa: E402
     make_environment,
     make_streams_forgiving,
 )
+from scripts.serving import can_show_a_browser, serve  # noqa: E402
 
 VENV = REPOSITORY / ".venv"
 SNAPSHOT = Path("sandbox_latest.db")
 RUN = ("-m", "salesmap_async", "run")
+SERVE = ("-m", "salesmap_async", "serve")
 
 QUERIES = {
     "Won amount by month (dates are UTC; Seoul is 9 hours ahead)": """
@@ -64,11 +67,11 @@ LIMIT 5;""",
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Install, run, query; return the exit code."""
+    """Install, run, query, serve where that is asked for; return the exit code."""
     make_streams_forgiving()
-    parse(arguments)
+    asked = parse(arguments)
     try:
-        python = make_environment(VENV, ".")
+        python = make_environment(VENV, ".[dashboard]" if asked.serve else ".")
     except EnvironmentFailedError as error:
         print(error, file=sys.stderr)
         return 1
@@ -80,14 +83,32 @@ def main(arguments: list[str] | None = None) -> int:
         return code
     print_queries(SNAPSHOT)
     print(next_steps(python))
-    return 0
+    return show(python, asked) if asked.serve else 0
 
 
-def parse(arguments: list[str] | None) -> None:
-    """Know no options but --help."""
-    argparse.ArgumentParser(
+def parse(arguments: list[str] | None) -> argparse.Namespace:
+    """Return `serve`, `port` and `browser`."""
+    parser = argparse.ArgumentParser(
         description="Install into .venv, snapshot the built-in sandbox, query the result.",
-    ).parse_args(arguments)
+    )
+    parser.add_argument("--serve", action="store_true", help="then show it in the browser")
+    parser.add_argument("--port", type=int, default=8000, help="for --serve; default 8000")
+    parser.add_argument(
+        "--no-browser",
+        dest="browser",
+        action="store_false",
+        help="for --serve; only print the address",
+    )
+    return parser.parse_args(arguments)
+
+
+def show(python: Path, asked: argparse.Namespace) -> int:
+    """Serve the snapshot until Ctrl-C; return the exit code."""
+    arguments = [*SERVE, "--db-path", str(SNAPSHOT), "--port", str(asked.port)]
+    if asked.browser and can_show_a_browser(os.environ, sys.platform):
+        arguments.append("--open")
+    print(f"\n$ {shown(python, *arguments)}", flush=True)
+    return serve([str(python), *arguments])
 
 
 def print_queries(database: Path) -> None:

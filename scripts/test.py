@@ -4,6 +4,8 @@
     python3 scripts/test.py -k throttle     # what follows goes to pytest
 
 All checks run, whatever the earlier ones said; the exit code is that of the first that failed.
+Where no Chromium is found, Debian's is installed if that is allowed; else the browser tests are
+skipped, and that is said.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from scripts.python_version import require_python
 
 require_python()
 
+from scripts.chromium import ensure_chromium  # noqa: E402
 from scripts.environment import (  # noqa: E402
     REPOSITORY,
     EnvironmentFailedError,
@@ -39,6 +42,7 @@ def main(arguments: list[str] | None = None) -> int:
     except EnvironmentFailedError as error:
         print(error, file=sys.stderr)
         return 1
+    ensure_chromium(os.environ)
     codes = {
         name: run_check(python, name, command) for name, command in checks(pytest_arguments).items()
     }

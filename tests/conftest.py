@@ -21,6 +21,7 @@ from salesmap_async.publish.rows import table_sha256
 from salesmap_async.publish.sqlite_file import column_types, opened, quoted, table_names
 from salesmap_async.sandbox import SANDBOX_TOKEN, Sandbox
 from salesmap_async.stop import Stop
+from tests.browser_visit import chromium, served, snapshot_db, visit, visitors  # noqa: F401
 
 _Result = TypeVar("_Result")
 _Kind = TypeVar("_Kind")

@@ -14,6 +14,7 @@ from scripts.torture_sandbox import sandbox
 SEED = 20260101
 IN_FLIGHT = 16  # --concurrency
 QUEUED = 8 + 1  # pages between the answer and the commit, and one checkpoint
+RANGES = 10  # first pages of a list, told apart by their startDate, which is not compared
 
 
 @pytest.mark.skipif(os.name == "nt", reason="kills by SIGKILL")
@@ -26,13 +27,16 @@ def test_killed_and_resumed_runs_publish_the_undisturbed_content(
     dice = random.Random(SEED + faults)
     with sandbox(tmp_path, records=1500, latency_s=0.05, faults=faults) as server:
         expected = killed_run(server, tmp_path / "calm", dice, kills=0, longest_s=1)
-        kills = 0
-        for number in range(3):
+        kills, number, longest_s = 0, 0, expected.seconds
+        while number < 3 or kills < 3:
+            number += 1
+            assert number < 20, "the runs end before they can be killed"
             outcome = killed_run(
-                server, tmp_path / f"run{number}", dice, kills=3, longest_s=expected.seconds
+                server, tmp_path / f"run{number}", dice, kills=3, longest_s=longest_s
             )
             assert outcome.content == expected.content
             again = outcome.repeated - expected.repeated
-            assert again <= outcome.kills * (IN_FLIGHT + QUEUED)
+            assert again <= outcome.kills * (IN_FLIGHT + QUEUED) + RANGES
             kills += outcome.kills
-    assert kills > 0
+            if not outcome.kills:  # this machine has become faster: aim nearer
+                longest_s = min(longest_s, outcome.seconds)

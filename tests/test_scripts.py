@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -12,7 +14,7 @@ from pathlib import Path, PurePath
 
 import pytest
 
-from scripts import bench, environment, quickstart
+from scripts import bench, chromium, environment, quickstart, serving
 from scripts import test as checks
 from scripts.python_version import refusal
 
@@ -191,6 +193,144 @@ def test_queries_run_on_a_snapshot_with_their_columns(
     assert "2026-01  1      1,000" in said
     assert "2025-12  1      -" in said
     assert "가상전자      2      1,000" in said
+
+
+# -- serve and the browser ------------------------------------------------------------------------
+
+SERVER_UNTIL_CTRL_C = """
+import time
+try:
+    print("serving", flush=True)
+    time.sleep(60)
+except KeyboardInterrupt:
+    print("stopped", flush=True)
+"""
+
+
+def test_serving_is_asked_for() -> None:
+    """Without --serve nothing is served; with it, the usual port and the browser are meant."""
+    assert not quickstart.parse([]).serve
+    asked = quickstart.parse(["--serve"])
+    assert (asked.serve, asked.port, asked.browser) == (True, 8000, True)
+    assert not quickstart.parse(["--serve", "--no-browser"]).browser
+
+
+@pytest.mark.parametrize(
+    ("variables", "platform", "expected"),
+    [
+        ({}, "linux", False),
+        ({"DISPLAY": ""}, "linux", False),
+        ({"DISPLAY": ":0"}, "linux", True),
+        ({"WAYLAND_DISPLAY": "wayland-0"}, "linux", True),
+        ({}, "win32", True),
+        ({}, "darwin", True),
+    ],
+)
+def test_no_browser_is_opened_without_a_screen(
+    variables: dict[str, str], platform: str, expected: bool
+) -> None:
+    """A machine without a display only prints the address."""
+    assert serving.can_show_a_browser(variables, platform) is expected
+
+
+def test_the_exit_code_of_the_server_is_the_script_s() -> None:
+    """A port that is taken, for example."""
+    assert serving.serve([sys.executable, "-c", "raise SystemExit(2)"]) == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="SIGINT to a child process needs POSIX")
+@pytest.mark.parametrize("ignores", [False, True])
+def test_ctrl_c_ends_the_server_and_is_no_failure(tmp_path: Path, ignores: bool) -> None:
+    """Exit code 0, and no process stays, not even one that does not care for the Ctrl-C."""
+    program = SERVER_UNTIL_CTRL_C
+    if ignores:
+        program = f"import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)\n{program}"
+    script = (
+        f"import sys; sys.path.insert(0, {str(environment.REPOSITORY)!r})\n"
+        "from scripts import serving\n"
+        "serving.GOODBYE_LIMIT_S = 0.5\n"
+        f"raise SystemExit(serving.serve([sys.executable, '-c', {program!r}]))"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script],
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+        start_new_session=True,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "serving\n"
+        os.killpg(process.pid, signal.SIGINT)
+        rest = process.stdout.read()  # ends when the last process of the group has ended
+        assert process.wait(30) == 0
+    assert rest == ("" if ignores else "stopped\n")
+
+
+def test_a_browser_is_found_by_its_usual_names(tmp_path: Path) -> None:
+    """Debian's name first; a variable names another one, and then only that counts."""
+    for name in ("chromium", "google-chrome"):
+        executable(tmp_path / name)
+    path = {"PATH": str(tmp_path)}
+    assert chromium.find_chromium(path) == str(tmp_path / "chromium")
+    named = str(tmp_path / "google-chrome")
+    assert chromium.find_chromium(path | {"TEST_CHROMIUM": named}) == named
+    assert chromium.find_chromium(path | {"TEST_CHROMIUM": "nothing"}) is None
+
+
+def test_a_found_browser_is_not_installed_again(tmp_path: Path) -> None:
+    """Nothing is run."""
+    executable(tmp_path / "chromium")
+    executable(tmp_path / "apt-get")
+    assert chromium.ensure_chromium({"PATH": str(tmp_path)}, never)
+
+
+def test_without_a_browser_the_skip_is_said_aloud(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No apt-get: nothing is tried, and the person reads what is missing."""
+    assert chromium.ensure_chromium({"PATH": str(tmp_path)}, never) is None
+    assert "WILL BE SKIPPED" in capsys.readouterr().out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="users are counted otherwise there")
+@pytest.mark.parametrize(("user", "rights"), [(0, []), (1000, ["sudo", "-n"])])
+def test_chromium_is_installed_where_that_is_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, user: int, rights: list[str]
+) -> None:
+    """As root, or with a sudo that asks for no password; a failure does not end the checks."""
+    for name in ("apt-get", "sudo"):
+        executable(tmp_path / name)
+    monkeypatch.setattr(os, "geteuid", lambda: user)
+    ran: list[list[str]] = []
+
+    def run(command: list[str]) -> bool:
+        ran.append(command)
+        return "apt-get" not in command
+
+    assert chromium.ensure_chromium({"PATH": str(tmp_path)}, run) is None
+    installs = [command for command in ran if "install" in command]
+    assert [command[: len(rights)] for command in installs] == [rights]
+    assert installs[0][-1] == "chromium"
+
+
+def test_a_refused_sudo_installs_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password is never asked for."""
+    for name in ("apt-get", "sudo"):
+        executable(tmp_path / name)
+    monkeypatch.setattr(os, "geteuid", lambda: 1000, raising=False)
+    assert chromium.install_commands({"PATH": str(tmp_path)}, lambda _: False) == []
+
+
+def never(command: list[str]) -> bool:
+    """Fail where a command is run."""
+    raise AssertionError(command)
+
+
+def executable(path: Path) -> None:
+    """Make a file that may be run."""
+    path.write_text("#!/bin/sh\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
 # -- bench ----------------------------------------------------------------------------------------

@@ -1,0 +1,105 @@
+"""The web application: endpoints, the page's files, and the guards in front of them."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import subprocess
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.responses import FileResponse
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.staticfiles import StaticFiles
+
+from salesmap_async.dashboard import crm_routes, docs_page, operations_routes, sales_routes
+from salesmap_async.dashboard.access import Access
+from salesmap_async.dashboard.answers import add_error_answers
+from salesmap_async.dashboard.config import DashboardConfig
+from salesmap_async.dashboard.context import Dashboard
+from salesmap_async.dashboard.database import Database
+from salesmap_async.dashboard.security import (
+    FILE_ORIGIN,
+    PAGE_ORIGINS,
+    KnownPlaces,
+    Proof,
+    SafeHeaders,
+)
+from salesmap_async.settings import Settings, option_flag
+from salesmap_async.version import VERSION
+
+STATIC = Path(__file__).parent / "static"
+PAGE = STATIC / "org_tables_v2.html"
+_SANDBOX_DB = "sandbox_latest.db"
+_PATH_OPTIONS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
+
+
+def create_app(
+    settings: Settings, *, config: DashboardConfig | None = None, access: Access | None = None
+) -> FastAPI:
+    """Return the application over `settings.db_path`; nothing is opened before a request."""
+    config = config or DashboardConfig()
+    access = access or Access()
+    command = partial(command_line, settings)
+    app = FastAPI(
+        title="salesmap_async dashboard",
+        description="Read-only, over the published snapshot. Money is KRW unless named `_eok`.",
+        version=VERSION,
+        docs_url=None,
+        redoc_url=None,
+        middleware=_guards(access, config),
+    )
+    app.state.dashboard = Dashboard(
+        settings=settings,
+        config=config,
+        database=Database(settings.db_path, config.columns, run_command=command("run")),
+        command=command,
+    )
+    add_error_answers(app, doctor_command=command("doctor", "--offline"))
+    app.include_router(crm_routes.router)
+    app.include_router(sales_routes.router)
+    app.include_router(operations_routes.router)
+    app.include_router(docs_page.router)
+    app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
+    app.mount(docs_page.PREFIX, docs_page.docs_files(), name="docs files")
+    app.mount("/", StaticFiles(directory=STATIC, check_dir=False), name="page files")
+    return app
+
+
+def command_line(settings: Settings, command: str, *arguments: str) -> str:
+    """Return a command of this program with the paths that differ from their defaults."""
+    words = ["python", "-m", "salesmap_async", command, *arguments]
+    if command == "run" and settings.db_path.name == _SANDBOX_DB:
+        words.append("--sandbox")
+    usual = Settings()
+    for name in _PATH_OPTIONS:
+        if getattr(settings, name) != getattr(usual, name):
+            words += [option_flag(name), str(getattr(settings, name))]
+    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+
+
+def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
+    """Return what a request passes, from the outside in.
+
+    Other origins' preflights carry no proof, so they are answered before it is asked for.
+    """
+    origins = [*PAGE_ORIGINS, *([FILE_ORIGIN] if access.allow_file_origin else [])]
+    known = replace(access, hosts=(*access.hosts, *config.allowed_hosts))
+    return [
+        Middleware(SafeHeaders),
+        Middleware(KnownPlaces, access=known),
+        Middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=["GET"],
+            allow_headers=["Authorization"],
+        ),
+        Middleware(Proof, access=known),
+    ]
+
+
+async def _page() -> FileResponse:
+    return FileResponse(PAGE)

@@ -1,0 +1,58 @@
+"""The dashboard's options, from a mapping of environment variables.
+
+Raises UsageError, naming the variable, for a value that cannot work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+from salesmap_async.dashboard.access import PASSWORD, USER, Access, make_access
+from salesmap_async.dashboard.config import DashboardConfig
+from salesmap_async.dashboard.config_file import load_config
+from salesmap_async.settings import Settings
+
+DB_PATH = "DB_PATH"
+CONFIG = "SALESMAP_DASHBOARD_CONFIG"
+TOKEN = "SALESMAP_DASHBOARD_TOKEN"  # noqa: S105  (a variable's name)
+ALLOW_FILE_ORIGIN = "SALESMAP_DASHBOARD_ALLOW_FILE_ORIGIN"
+USUAL_CONFIG = Path("dashboard.toml")
+
+
+def settings_from(environ: Mapping[str, str]) -> Settings:
+    """Return where things lie."""
+    usual = Settings()
+
+    def path(default: Path, *names: str) -> Path:
+        return next((Path(environ[name]) for name in names if environ.get(name)), default)
+
+    return Settings(
+        db_path=path(usual.db_path, DB_PATH, "SALESMAP_DB_PATH"),
+        backup_dir=path(usual.backup_dir, "SALESMAP_BACKUP_DIR"),
+        log_dir=path(usual.log_dir, "SALESMAP_LOG_DIR"),
+        checkpoint_dir=path(usual.checkpoint_dir, "SALESMAP_CHECKPOINT_DIR"),
+    )
+
+
+def config_from(environ: Mapping[str, str]) -> DashboardConfig:
+    """Return the configuration: the named file, else `dashboard.toml` here, else the defaults."""
+    named = environ.get(CONFIG)
+    return read_config(Path(named) if named else None)
+
+
+def read_config(named: Path | None) -> DashboardConfig:
+    """Return the configuration of the named file, else of `dashboard.toml`, if there is one."""
+    if named is not None:
+        return load_config(named)
+    return load_config(USUAL_CONFIG) if USUAL_CONFIG.exists() else DashboardConfig()
+
+
+def access_from(environ: Mapping[str, str]) -> Access:
+    """Return who may ask."""
+    return make_access(
+        token=environ.get(TOKEN),
+        user=environ.get(USER),
+        password=environ.get(PASSWORD),
+        allow_file_origin=environ.get(ALLOW_FILE_ORIGIN, "").lower() in ("1", "true", "yes"),
+    )

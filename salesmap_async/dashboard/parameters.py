@@ -1,0 +1,32 @@
+"""What endpoints take and which errors they document, said once."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Path, Query
+
+from salesmap_async.dashboard import shapes
+from salesmap_async.dashboard.config import EARLIEST_YEAR, LATEST_YEAR
+
+Responses = dict[int | str, dict[str, Any]]
+
+UNAVAILABLE: Responses = {
+    503: {"model": shapes.Unavailable, "description": "The snapshot cannot be read"}
+}
+UNKNOWN_ID: Responses = {
+    404: {"model": shapes.Problem, "description": "No such record"},
+    **UNAVAILABLE,
+}
+UNKNOWN_TEAM: Responses = {
+    400: {"model": shapes.Problem, "description": "No such team"},
+    **UNAVAILABLE,
+}
+
+RecordId = Annotated[str, Path(min_length=1, max_length=200)]
+Limit = Annotated[int, Query(ge=1, le=500)]
+Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
+BaseYear = Annotated[
+    int | None,
+    Query(ge=EARLIEST_YEAR, le=LATEST_YEAR, description="Default: the snapshot's year in Seoul."),
+]

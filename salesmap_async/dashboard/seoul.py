@@ -1,0 +1,38 @@
+"""Dates as Seoul sees them: a contract of 1 January is stored as 15:00 UTC of 31 December.
+
+Korea has no daylight saving time, so a fixed offset is exact and needs no time-zone database.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, timedelta, timezone
+
+SEOUL = timezone(timedelta(hours=9), "KST")
+
+
+def seoul_time(value: object) -> datetime | None:
+    """Return an ISO 8601 text as a moment in Seoul; None for anything else.
+
+    A time without an offset is UTC, as the API means it; a bare date stays that date.
+    """
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value.strip())
+        if moment.tzinfo is None:
+            moment = moment.replace(tzinfo=UTC)
+        return moment.astimezone(SEOUL)
+    except (ValueError, OverflowError):
+        return None
+
+
+def seoul_date(value: object) -> date | None:
+    """Return the date in Seoul of an ISO 8601 text."""
+    moment = seoul_time(value)
+    return None if moment is None else moment.date()
+
+
+def seoul_year(value: object) -> int | None:
+    """Return the year in Seoul of an ISO 8601 text."""
+    moment = seoul_time(value)
+    return None if moment is None else moment.year

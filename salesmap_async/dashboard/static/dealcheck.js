@@ -1,0 +1,138 @@
+// Screen #<team>-dealcheck: the open deals of one team, customers of this year apart from new ones.
+"use strict";
+
+class DealCheckScreen {
+  static idOf(team) {
+    return `${team.key}-dealcheck`;
+  }
+
+  constructor(team) {
+    this.team = team;
+    this.title = team.label;
+    this.pill = Dom.el("p", { class: "pill", role: "status" });
+    this.warning = Dom.el("p", { class: "banner banner-warning", hidden: true });
+    this.retention = new Panel("리텐션 고객", { id: "retention" });
+    this.fresh = new Panel("신규 고객", { id: "fresh" });
+    this.root = Dom.el(
+      "div",
+      { class: "screen" },
+      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title), this.pill),
+      this.warning,
+      this.retention.root,
+      this.fresh.root,
+    );
+  }
+
+  update() {
+    return this.isLoaded ? null : this.refresh();
+  }
+
+  async refresh() {
+    this.fresh.showLoading();
+    const path = `/deal-check/${Api.part(this.team.key)}`;
+    const answer = await this.retention.load(
+      (signal) => Api.get(path, {}, signal),
+      (found) => this.show(found),
+    );
+    this.isLoaded = Boolean(answer);
+    if (!answer) {
+      this.pill.textContent = "";
+      this.fresh.showEmpty("불러오지 못했습니다.");
+    }
+  }
+
+  show({ items, meta }) {
+    const [kept, fresh] = [
+      items.filter((deal) => deal.isRetention),
+      items.filter((deal) => !deal.isRetention),
+    ];
+    this.pill.textContent = `리텐션 ${Format.count(kept.length)}건 / 신규 ${Format.count(fresh.length)}건`;
+    this.warn(meta);
+    this.fill(this.retention, kept, meta?.base_year);
+    this.fill(this.fresh, fresh, null);
+  }
+
+  warn(meta) {
+    const warnings = meta?.warnings ?? [];
+    const team = meta?.team?.crm_team ?? this.team.crm_team;
+    const texts = warnings.map((warning) =>
+      warning === "team_not_found"
+        ? `CRM에서 팀을 찾지 못했습니다${team ? `: ${Format.names(team)}` : ""}. dashboard.toml의 팀 이름을 확인하세요. (team_not_found)`
+        : warning,
+    );
+    this.warning.hidden = !texts.length;
+    this.warning.textContent = texts.join(" · ");
+  }
+
+  fill(panel, deals, year) {
+    if (!deals.length) {
+      panel.showEmpty("해당하는 딜이 없습니다.");
+      return panel.setCount("0건");
+    }
+    panel.setCount(`${Format.count(deals.length)}건`);
+    return panel.show(
+      new Table({
+        label: panel.title.textContent,
+        columns: DealCheckScreen.columns(year),
+        rows: deals,
+        className: "dense",
+        portion: 50,
+      }).root,
+    );
+  }
+
+  static columns(year) {
+    const linked = (kind, id, text) => Dom.outward(Format.text(text), Snapshot.crmLink(kind, id));
+    return [
+      {
+        label: "기업명",
+        cell: (deal) => [
+          linked("organization", deal.orgId, deal.orgName),
+          DealCheckScreen.wonNote(deal, year),
+        ],
+        className: "name",
+      },
+      { label: "소속 상위 조직", cell: (deal) => Format.text(deal.upperOrg) },
+      { label: "팀(명함/메일서명)", cell: (deal) => Format.text(deal.teamSignature) },
+      {
+        label: "담당자",
+        cell: (deal) => linked("people", deal.personId, deal.personName),
+        className: "short",
+      },
+      { label: "생성 날짜", cell: (deal) => Format.shortDate(deal.createdAt), className: "day" },
+      {
+        label: "딜 이름",
+        cell: (deal) => linked("deal", deal.dealId, deal.dealName),
+        className: "name",
+      },
+      { label: "과정포맷", cell: (deal) => Format.text(deal.courseFormat) },
+      { label: "파트", cell: (deal) => Format.text(deal.part) },
+      { label: Snapshot.meta().own_side_owner_label, cell: (deal) => Format.names(deal.owners) },
+      { label: "가능성", cell: (deal) => Format.likelihood(deal.probability) },
+      {
+        label: "수주 예정일",
+        cell: (deal) => Format.shortDate(deal.expectedCloseDate),
+        className: "day",
+      },
+      { label: "예상(억)", numeric: true, cell: (deal) => Format.krw(deal.expectedAmount) },
+      { label: "메모", cell: (deal) => DealCheckScreen.memoButton(deal), className: "act" },
+    ];
+  }
+
+  static wonNote(deal, year) {
+    if (!year) return null;
+    return Dom.el(
+      "span",
+      { class: "cell-note" },
+      `${year} Won ${Format.krw(deal[`orgWon${year}Total`])}`,
+    );
+  }
+
+  static memoButton(deal) {
+    const hasMemos = deal.memoCount > 0;
+    return Dom.button(hasMemos ? "메모 확인" : "메모 없음", () => Memos.openOfDeal(deal), {
+      class: "small-button",
+      disabled: !hasMemos,
+    });
+  }
+}

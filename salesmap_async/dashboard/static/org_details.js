@@ -1,0 +1,261 @@
+// What one organization holds: its Won deals by upper organization, its people, their deals, the
+// memos of each. It follows the address: org, upper, person, deal. The Won rows only filter the
+// people: an organization without any Won deal shows its people too.
+"use strict";
+
+class OrgDetails {
+  static NO_UPPER = "미입력";
+
+  constructor(screen) {
+    this.screen = screen;
+    this.turn = 0;
+    this.forget();
+    this.makePanels();
+  }
+
+  makePanels() {
+    this.onlyWithDeals = Dom.el("input", {
+      type: "checkbox",
+      on: { change: () => this.showPeople() },
+    });
+    this.allPeople = Dom.button(
+      "필터 해제",
+      () => Route.go(this.screen, { org: this.selection.org }),
+      { class: "quiet-button", hidden: true },
+    );
+    this.head = new Panel("조직", { className: "panel-plain" });
+    this.won = new Panel("상위 조직별 Won 요약", { id: "won-panel" });
+    this.people = new Panel("People", {
+      id: "people-panel",
+      actions: [
+        this.allPeople,
+        Dom.el("label", { class: "check" }, this.onlyWithDeals, "Deal 있는 사람만"),
+      ],
+    });
+    this.deals = new Panel("Deal", { id: "deals-panel" });
+    this.orgMemos = new Panel("조직 메모", { id: "org-memos-panel" });
+    this.personMemos = new Panel("사람 메모", { id: "person-memos-panel" });
+    this.dealMemos = new Panel("Deal 메모", { id: "deal-memos-panel" });
+    this.sections = Dom.el(
+      "div",
+      { class: "details-grid" },
+      this.won.root,
+      this.people.root,
+      this.deals.root,
+      this.personMemos.root,
+      this.dealMemos.root,
+      this.orgMemos.root,
+    );
+    this.root = Dom.el("div", { class: "details", hidden: true }, this.head.root, this.sections);
+  }
+
+  forget() {
+    this.selection = {};
+    this.loaded = {};
+    this.peopleList = [];
+    this.dealList = [];
+    this.peopleReady = this.dealsReady = Promise.resolve();
+  }
+
+  // Follow the address. Returns when everything that is selected is shown or was overtaken.
+  async update(selection) {
+    const turn = ++this.turn;
+    const isCurrent = () => turn === this.turn;
+    this.selection = { ...selection };
+    this.root.hidden = !selection.org;
+    if (!selection.org) return this.forget();
+    this.follow("org", () => this.openOrganization());
+    await this.peopleReady;
+    if (!isCurrent()) return;
+    this.follow("upper", () => this.showPeople());
+    this.settle("person", this.selection.upper ? this.shownPeople()[0]?.id : null);
+    this.follow("person", () => this.openPerson());
+    await this.dealsReady;
+    if (!isCurrent()) return;
+    this.settle("deal", this.selection.person ? this.dealList[0]?.id : null);
+    this.follow("deal", () => this.openDeal());
+  }
+
+  // The screen is left: what still arrives must not touch the address of another one.
+  leave() {
+    this.turn += 1;
+  }
+
+  refresh() {
+    this.loaded = {};
+    return this.update(this.selection);
+  }
+
+  follow(level, open) {
+    if (level in this.loaded && this.loaded[level] === this.selection[level]) return;
+    this.loaded[level] = this.selection[level];
+    open();
+  }
+
+  settle(level, id) {
+    if (this.selection[level] || !id) return;
+    this.selection[level] = id;
+    Route.settle(this.screen, this.selection);
+  }
+
+  openOrganization() {
+    const path = `/orgs/${Api.part(this.selection.org)}`;
+    const get = (rest) => (signal) => Api.get(`${path}${rest}`, {}, signal);
+    this.loaded = { org: this.selection.org };
+    this.sections.hidden = false;
+    this.peopleList = [];
+    this.peopleReady = this.people.load(get("/people"), ({ items }) => {
+      this.peopleList = items;
+      this.showPeople();
+    });
+    this.head
+      .load(get(""), ({ item }) => this.showHead(item))
+      .then((answer) => {
+        if (!answer && this.head.body.querySelector(".failure")) this.sections.hidden = true;
+      });
+    this.won.load(get("/won-summary"), (answer) => this.showWon(answer));
+    Memos.load(this.orgMemos, `${path}/memos`, "조직에 직접 적은 메모가 없습니다.");
+  }
+
+  showHead(item) {
+    this.organization = item;
+    this.head.setTitle(Format.text(item.name ?? item.id));
+    const facts = [
+      ["기업 규모", Format.text(item.size)],
+      ["팀", Format.names(item.team)],
+      ["담당자(자사)", Format.names(item.owner)],
+    ];
+    this.head.show(
+      Dom.el(
+        "dl",
+        { class: "facts facts-inline" },
+        facts.map(([name, value]) => [Dom.el("dt", {}, name), Dom.el("dd", {}, value)]),
+        Snapshot.crmLink("organization", item.id)
+          ? [
+              Dom.el("dt", {}, "CRM"),
+              Dom.el("dd", {}, Dom.outward("열기", Snapshot.crmLink("organization", item.id))),
+            ]
+          : null,
+      ),
+    );
+    this.onHead?.(item);
+  }
+
+  showWon({ items, years }) {
+    if (!items.length) return this.won.showEmpty("Won 딜이 없습니다. 사람은 아래에 모두 있습니다.");
+    this.wonTable = new Table({
+      label: "상위 조직별 Won 요약",
+      columns: OrgColumns.won(years),
+      rows: items,
+      key: (row) => row.upper_org,
+      chosen: this.selection.upper ?? null,
+      onChoose: (row) => this.go({ upper: row.upper_org }),
+    });
+    this.won.setCount(`${Format.count(items.length)}개`);
+    return this.won.show(this.wonTable.root);
+  }
+
+  shownPeople() {
+    const { upper } = this.selection;
+    const inUpper = (person) =>
+      !upper || (String(person.upper_org ?? "").trim() || OrgDetails.NO_UPPER) === upper;
+    return this.peopleList.filter(
+      (person) => inUpper(person) && (!this.onlyWithDeals.checked || person.deal_count > 0),
+    );
+  }
+
+  showPeople() {
+    const { upper, person: chosen } = this.selection;
+    this.loaded.upper = upper;
+    this.wonTable?.choose(upper ?? null);
+    this.allPeople.hidden = !upper;
+    this.people.setTitle(upper ? `People · ${upper}` : "People");
+    const people = this.shownPeople();
+    if (!people.length) {
+      return this.people.showEmpty(
+        this.peopleList.length
+          ? "조건에 맞는 사람이 없습니다."
+          : "이 조직에 등록된 사람이 없습니다.",
+      );
+    }
+    this.peopleTable = new Table({
+      label: "People",
+      columns: OrgColumns.PEOPLE,
+      rows: people,
+      key: (person) => person.id,
+      chosen: chosen ?? null,
+      portion: 100,
+      onChoose: (person) => this.go({ upper, person: person.id }),
+      className: "scrolling",
+    });
+    this.people.setCount(
+      people.length === this.peopleList.length
+        ? `${Format.count(people.length)}명`
+        : `${Format.count(people.length)} / ${Format.count(this.peopleList.length)}명`,
+    );
+    return this.people.show(this.peopleTable.root);
+  }
+
+  openPerson() {
+    const { person } = this.selection;
+    this.dealList = [];
+    this.dealsReady = Promise.resolve();
+    delete this.loaded.deal;
+    this.peopleTable?.choose(person ?? null);
+    if (!person) {
+      this.deals.rest("사람을 선택하면 딜이 보입니다.");
+      return this.personMemos.rest("사람을 선택하면 메모가 보입니다.");
+    }
+    const path = `/people/${Api.part(person)}`;
+    this.dealsReady = this.deals.load(
+      (signal) => Api.get(`${path}/deals`, {}, signal),
+      ({ items }) => this.showDeals(items),
+    );
+    return Memos.load(this.personMemos, `${path}/memos`, "이 사람의 메모가 없습니다.");
+  }
+
+  showDeals(deals) {
+    this.dealList = deals;
+    if (!deals.length) return this.deals.showEmpty("이 사람의 딜이 없습니다.");
+    const { upper, person, deal } = this.selection;
+    this.dealTable = new Table({
+      label: "Deal",
+      columns: OrgColumns.DEALS,
+      rows: deals,
+      key: (row) => row.id,
+      chosen: deal ?? null,
+      onChoose: (row) => this.go({ upper, person, deal: row.id }),
+      className: "scrolling",
+    });
+    this.deals.setCount(`${Format.count(deals.length)}건`);
+    return this.deals.show(this.dealTable.root);
+  }
+
+  openDeal() {
+    const { deal } = this.selection;
+    this.dealTable?.choose(deal ?? null);
+    if (!deal) return this.dealMemos.rest("딜을 선택하면 메모가 보입니다.");
+    return Memos.load(this.dealMemos, `/deals/${Api.part(deal)}/memos`, "이 딜의 메모가 없습니다.");
+  }
+
+  go(selection) {
+    Route.go(this.screen, { org: this.selection.org, ...selection });
+  }
+
+  // The names on the way down to what is selected: [{text, params}].
+  trail() {
+    const { org, upper, person, deal } = this.selection;
+    const named = (list, id) => Format.text(list.find((each) => each.id === id)?.name ?? id);
+    return [
+      org
+        ? {
+            text: Format.text(this.organization?.id === org ? this.organization.name : org),
+            params: { org },
+          }
+        : null,
+      upper ? { text: upper, params: { org, upper } } : null,
+      person ? { text: named(this.peopleList, person), params: { org, upper, person } } : null,
+      deal ? { text: named(this.dealList, deal), params: { org, upper, person, deal } } : null,
+    ].filter(Boolean);
+  }
+}

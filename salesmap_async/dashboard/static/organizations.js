@@ -1,0 +1,130 @@
+// Screen #org-view: search, then organization > person > deal > memo.
+"use strict";
+
+class OrganizationsScreen {
+  static ID = "org-view";
+
+  constructor() {
+    this.title = "조직/People/Deal 뷰어";
+    const choose = (org) => Route.go(OrganizationsScreen.ID, { org });
+    this.search = new OrgSearch({
+      onChoose: choose,
+      onFound: (items, error) => this.showFound(items, error),
+    });
+    this.details = new OrgDetails(OrganizationsScreen.ID);
+    this.details.onHead = (organization) => {
+      this.search.show(organization);
+      this.showTrail();
+    };
+    this.trail = Dom.el("nav", { class: "trail", "aria-label": "선택 경로" });
+    this.statePath = Dom.button("StatePath 보기", () => this.openStatePath(), {
+      class: "button button-main",
+      disabled: true,
+    });
+    this.reset = Dom.button("선택 초기화", () => this.clear(), { class: "button" });
+    this.found = new Panel("조직 목록", { id: "found-panel" });
+    this.found.showLoading();
+    this.root = Dom.el(
+      "div",
+      { class: "screen" },
+      Dom.el(
+        "header",
+        { class: "screen-head" },
+        Dom.el("h1", {}, this.title),
+        Dom.el("div", { class: "screen-actions" }, this.reset, this.statePath),
+      ),
+      this.search.root,
+      this.trail,
+      this.found.root,
+      this.details.root,
+    );
+    this.isStarted = false;
+  }
+
+  async update(params) {
+    const { org = null, upper, person, deal } = params;
+    this.statePath.disabled = !org;
+    this.found.root.hidden = Boolean(org);
+    this.search.show(org ? { id: org, name: this.knownName(org) } : null);
+    if (!this.isStarted) {
+      this.isStarted = true;
+      this.search.start();
+    }
+    const shown = this.details.update({ org, upper, person, deal });
+    this.showTrail();
+    await shown;
+    this.showTrail();
+  }
+
+  // Nothing is chosen by itself; the list says what there is.
+  showFound(items, error) {
+    if (error) return this.found.showError(error, () => this.search.start());
+    if (!items.length) return this.found.showEmpty("찾은 조직이 없습니다.");
+    const columns = [
+      { label: "조직", cell: (item) => Format.text(item.name ?? item.id), className: "name" },
+      { label: "기업 규모", cell: (item) => Format.text(item.size) },
+      { label: "팀", cell: (item) => Format.names(item.team) },
+      { label: "담당자(자사)", cell: (item) => Format.names(item.owner) },
+    ];
+    this.found.setCount(
+      `Won 금액 순 ${Format.count(items.length)}개${items.length >= OrgSearch.LIMIT ? " (처음)" : ""}`,
+    );
+    return this.found.show(
+      new Table({
+        label: "조직 목록",
+        columns,
+        rows: items,
+        key: (item) => item.id,
+        onChoose: (item) => this.search.take(item.id),
+        portion: 50,
+      }).root,
+    );
+  }
+
+  knownName(org) {
+    return (
+      this.search.items.find((item) => item.id === org)?.name ??
+      (this.details.organization?.id === org ? this.details.organization.name : org)
+    );
+  }
+
+  async refresh() {
+    this.search.start();
+    await this.details.refresh();
+    this.showTrail();
+  }
+
+  leave() {
+    this.details.leave();
+  }
+
+  showTrail() {
+    const steps = this.details.trail();
+    Dom.replace(
+      this.trail,
+      steps.map(({ text, params }, place) => {
+        const isLast = place === steps.length - 1;
+        return Dom.el(
+          "a",
+          {
+            href: Route.hash(OrganizationsScreen.ID, params),
+            "aria-current": isLast ? "location" : null,
+          },
+          text,
+        );
+      }),
+    );
+  }
+
+  openStatePath() {
+    const { org } = this.details.selection;
+    if (org) StatePath.open(org, Format.text(this.knownName(org)));
+  }
+
+  clear() {
+    this.search.clear();
+    Route.go(OrganizationsScreen.ID);
+    this.search.list();
+    this.search.input.focus();
+  }
+}

@@ -1,0 +1,101 @@
+// A card with a heading and a body that is loading, empty, failed or filled. A panel that is asked
+// for something new forgets what it was waiting for: a late answer never overwrites a newer one.
+"use strict";
+
+class Panel {
+  constructor(title, { id = null, actions = [], className = "" } = {}) {
+    this.title = Dom.el("h2", { class: "panel-title" }, title);
+    this.count = Dom.el("span", { class: "panel-count" });
+    this.body = Dom.el("div", { class: "panel-body" });
+    this.head = Dom.el(
+      "header",
+      { class: "panel-head" },
+      this.title,
+      this.count,
+      Dom.el("div", { class: "panel-actions" }, actions),
+    );
+    this.root = Dom.el("section", { class: `panel ${className}`.trim(), id }, this.head, this.body);
+    this.waiting = null;
+  }
+
+  // ask(signal) -> a promise; render(answer) -> fills the panel. Resolves to the answer, or to
+  // null when it failed or was overtaken.
+  async load(ask, render) {
+    this.forget();
+    const waiting = new AbortController();
+    this.waiting = waiting;
+    this.showLoading();
+    try {
+      const answer = await ask(waiting.signal);
+      if (this.waiting !== waiting) return null;
+      this.body.removeAttribute("aria-busy");
+      render(answer);
+      return answer;
+    } catch (error) {
+      if (this.waiting !== waiting || error.name === "AbortError") return null;
+      this.showError(error, () => this.load(ask, render));
+      return null;
+    }
+  }
+
+  forget() {
+    this.waiting?.abort();
+    this.waiting = null;
+  }
+
+  showLoading() {
+    this.body.setAttribute("aria-busy", "true");
+    if (this.body.querySelector("table, .chart, .figures")) return;
+    const lines = [1, 2, 3].map(() => Dom.el("span", { class: "skeleton" }));
+    Dom.replace(
+      this.body,
+      Dom.el(
+        "div",
+        { class: "loading" },
+        lines,
+        Dom.el("span", { class: "visually-hidden" }, "불러오는 중"),
+      ),
+    );
+  }
+
+  show(...children) {
+    this.body.removeAttribute("aria-busy");
+    Dom.replace(this.body, ...children);
+  }
+
+  showEmpty(text) {
+    this.setCount("");
+    this.show(Dom.el("p", { class: "empty" }, text));
+  }
+
+  // Nothing is chosen yet, so nothing is asked for.
+  rest(text) {
+    this.forget();
+    this.showEmpty(text);
+  }
+
+  showError(error, retry) {
+    this.setCount("");
+    if (!(error instanceof Api.ApiError)) console.error(error);
+    this.show(Panel.failure(error, retry));
+  }
+
+  setTitle(text) {
+    this.title.textContent = text;
+  }
+
+  setCount(text) {
+    this.count.textContent = text;
+  }
+
+  static failure(error, retry = null) {
+    return Dom.el(
+      "div",
+      { class: "failure", role: "alert" },
+      Dom.el("p", { class: "failure-text" }, error.message),
+      (error.lines ?? []).map((line) => Dom.el("p", { class: "failure-line" }, line)),
+      error.command ? Dom.el("p", {}, Dom.el("code", { class: "command" }, error.command)) : null,
+      retry ? Dom.button("다시 시도", retry, { class: "button" }) : null,
+    );
+  }
+}

@@ -1,0 +1,151 @@
+// Screen #pipeline: Won by month and year, open deals by stage, win rate by size.
+"use strict";
+
+class PipelineScreen {
+  static ID = "pipeline";
+  static SERIES = ["older", "previous", "base"];
+
+  constructor() {
+    this.title = "파이프라인 현황";
+    this.won = new Panel("연도별·월별 Won", { id: "won-chart" });
+    this.open = new Panel("단계별 진행 중 딜", { id: "open-deals" });
+    this.rates = new Panel("기업 규모별 수주율", { id: "win-rates" });
+    this.root = Dom.el(
+      "div",
+      { class: "screen" },
+      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title)),
+      this.won.root,
+      Dom.el("div", { class: "two-columns" }, this.open.root, this.rates.root),
+    );
+  }
+
+  update() {
+    return this.isLoaded ? null : this.refresh();
+  }
+
+  // One answer fills the three panels; the first one shows its loading and its failure.
+  async refresh() {
+    this.open.showLoading();
+    this.rates.showLoading();
+    const answer = await this.won.load(
+      (signal) => Api.get("/pipeline", { years: 3 }, signal),
+      (figures) => this.show(figures),
+    );
+    this.isLoaded = Boolean(answer);
+    if (!answer)
+      for (const panel of [this.open, this.rates]) panel.showEmpty("불러오지 못했습니다.");
+  }
+
+  show(figures) {
+    this.showWon(figures);
+    this.showStages(figures.open_by_stage);
+    this.showRates(figures.win_rate_by_size);
+  }
+
+  showWon({ years, won_by_month: months, won_by_year: totals }) {
+    const series = PipelineScreen.SERIES.slice(-years.length);
+    const at = (year, month) =>
+      months.find((each) => each.year === year && each.month === month) ?? { amount: 0, count: 0 };
+    const groups = Array.from({ length: 12 }, (_, n) => n + 1).map((month) => ({
+      label: `${month}월`,
+      short: String(month),
+      bars: years.map((year, place) => ({
+        value: at(year, month).amount / 1e8,
+        series: series[place],
+        tip: `${year}년 ${month}월 ${Format.krw(at(year, month).amount)}, ${Format.count(at(year, month).count)}건`,
+      })),
+    }));
+    const columns = [
+      { label: "월", cell: (month) => `${month}월` },
+      ...years.flatMap((year) => [
+        {
+          label: `${year} 금액`,
+          numeric: true,
+          cell: (month) => Format.krw(at(year, month).amount),
+        },
+        {
+          label: `${year} 건수`,
+          numeric: true,
+          cell: (month) => Format.count(at(year, month).count),
+        },
+      ]),
+    ];
+    this.won.show(
+      PipelineScreen.yearFigures(years, totals),
+      Charts.legend(years.map((year, place) => ({ series: series[place], text: `${year}년` }))),
+      Charts.columns("월별 Won 금액", groups, { height: 280 }),
+      Dom.el(
+        "details",
+        { class: "more-about" },
+        Dom.el("summary", {}, "표로 보기"),
+        new Table({ label: "월별 Won", columns, rows: groups.map((_, n) => n + 1) }).root,
+      ),
+    );
+  }
+
+  static yearFigures(years, totals) {
+    const of = (year) => totals.find((each) => each.year === year) ?? { amount: 0, count: 0 };
+    return Dom.el(
+      "dl",
+      { class: "figures" },
+      years.map((year, place) => {
+        const before = place ? of(years[place - 1]).amount : 0;
+        const change = before > 0 ? of(year).amount / before - 1 : null;
+        const notes = [
+          `${Format.count(of(year).count)}건`,
+          change === null ? null : `전년 대비 ${change >= 0 ? "+" : ""}${Format.percent(change)}`,
+        ];
+        return Dom.el(
+          "div",
+          { class: "figure" },
+          Dom.el("dt", {}, `${year}년 Won`),
+          Dom.el("dd", { class: "figure-value" }, Format.krw(of(year).amount)),
+          Dom.el("dd", { class: "figure-note" }, notes.filter(Boolean).join(" · ")),
+        );
+      }),
+    );
+  }
+
+  showStages(stages) {
+    if (!stages.length) return this.open.showEmpty("진행 중인 딜이 없습니다.");
+    const most = Math.max(...stages.map((stage) => stage.count), 1);
+    const columns = [
+      { label: "파이프라인", cell: (stage) => Format.text(stage.pipeline) },
+      { label: "단계", cell: (stage) => Format.text(stage.stage), className: "name" },
+      {
+        label: "",
+        cell: (stage) =>
+          Charts.inline(stage.count / most, {
+            tip: `${Format.text(stage.stage)} ${Format.count(stage.count)}건, ${Format.krw(stage.amount)}`,
+          }),
+        className: "bar-cell",
+      },
+      { label: "건수", numeric: true, cell: (stage) => Format.count(stage.count) },
+      { label: "예상 체결액", numeric: true, cell: (stage) => Format.krw(stage.amount) },
+    ];
+    this.open.setCount(`${Format.count(stages.reduce((sum, stage) => sum + stage.count, 0))}건`);
+    return this.open.show(new Table({ label: "단계별 진행 중 딜", columns, rows: stages }).root);
+  }
+
+  showRates(sizes) {
+    if (!sizes.length) return this.rates.showEmpty("끝난 딜이 없습니다.");
+    const columns = [
+      { label: "기업 규모", cell: (row) => Format.text(row.size), className: "name" },
+      {
+        label: "",
+        cell: (row) =>
+          Charts.inline(row.rate ?? 0, {
+            tip: `${Format.text(row.size)} ${Format.percent(row.rate)}`,
+          }),
+        className: "bar-cell",
+      },
+      { label: "수주율", numeric: true, cell: (row) => Format.percent(row.rate) },
+      { label: "Won", numeric: true, cell: (row) => Format.count(row.won) },
+      { label: "Lost", numeric: true, cell: (row) => Format.count(row.lost) },
+    ];
+    return this.rates.show(
+      new Table({ label: "기업 규모별 수주율", columns, rows: sizes }).root,
+      Dom.el("p", { class: "hint" }, "수주율 = Won ÷ (Won + Lost), 건수 기준"),
+    );
+  }
+}

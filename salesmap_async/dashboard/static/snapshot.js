@@ -1,0 +1,91 @@
+// Which snapshot is shown. The API is asked now and then; when a newer snapshot stands behind it,
+// the current screen is loaded again and says so.
+"use strict";
+
+const Snapshot = (() => {
+  const POLL_MS = 60_000;
+  const UNKNOWN = {
+    base_year: null,
+    years: [],
+    default_size: "대기업",
+    crm_url: null,
+    own_side_owner_label: "담당자(자사)",
+    teams: [{ key: "edu1", label: "교육 1팀 딜체크" }],
+    snapshot: null,
+    warnings: [],
+  };
+
+  let meta = UNKNOWN;
+  let looking = null;
+  let onNews = () => {};
+  let onMeta = () => {};
+
+  // `whenNew` is called when other data stand behind the API; `whenKnown` after each look.
+  async function start({ whenNew, whenKnown }) {
+    onNews = whenNew;
+    onMeta = whenKnown;
+    const lookIfSeen = () => document.visibilityState === "visible" && look();
+    window.setInterval(lookIfSeen, POLL_MS);
+    window.addEventListener("focus", look);
+    document.addEventListener("visibilitychange", lookIfSeen);
+    await look();
+  }
+
+  function look() {
+    looking ??= ask().finally(() => {
+      looking = null;
+    });
+    return looking;
+  }
+
+  async function ask() {
+    try {
+      take({ ...UNKNOWN, ...(await Api.get("/meta")) });
+    } catch (error) {
+      Banners.show("api", "problem", Panel.failure(error, look));
+    }
+  }
+
+  function take(next) {
+    const before = meta.snapshot?.run_tag;
+    const after = next.snapshot?.run_tag;
+    const wasReached = meta !== UNKNOWN;
+    meta = next;
+    Banners.hide("api");
+    warn();
+    onMeta(meta);
+    if (wasReached && before === after) return;
+    if (wasReached)
+      Banners.show(
+        "new",
+        "news",
+        `새 스냅샷 ${after}을(를) 불러왔습니다. 선택한 항목은 그대로입니다.`,
+      );
+    onNews();
+  }
+
+  function warn() {
+    const { snapshot, warnings } = meta;
+    if (snapshot?.stale) {
+      Banners.show(
+        "stale",
+        "warning",
+        `스냅샷이 하루보다 오래되었습니다: ${Format.minute(snapshot.captured_at_utc)} (${Format.duration(snapshot.age_s)} 전).`,
+      );
+    } else {
+      Banners.hide("stale");
+    }
+    if (warnings?.length) {
+      Banners.show("settings", "warning", "설정을 확인하세요: ", warnings.join(" · "));
+    } else {
+      Banners.hide("settings");
+    }
+  }
+
+  function crmLink(kind, id) {
+    if (!meta.crm_url || Format.isBlank(id)) return null;
+    return `${meta.crm_url.replace(/\/+$/, "")}/contents/${kind}/${encodeURIComponent(id)}`;
+  }
+
+  return { start, look, crmLink, meta: () => meta };
+})();
