@@ -12,17 +12,22 @@ from salesmap_async.errors import RunLockedError, UsageError
 from salesmap_async.paths import lock_path
 
 
-@contextmanager
-def run_lock(final_db: Path) -> Iterator[None]:
-    """Hold the lock of `final_db`. Raises RunLockedError at once if another run has it.
+_LOOK_S = 0.5
+"""Who only asks whether the lock is held takes it for much less."""
 
-    The lock file stays behind; only the lock on it counts.
+
+@contextmanager
+def run_lock(final_db: Path, *, wait_s: float = _LOOK_S) -> Iterator[None]:
+    """Hold the lock of `final_db`. Raises RunLockedError where another run has it.
+
+    `wait_s` is for those who only look, like `is_held`: a run does not end for them. The lock file
+    stays behind; only the lock on it counts.
     """
     path = lock_path(final_db)
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=0)
+        lock.acquire(timeout=wait_s)
     except Timeout:
         raise RunLockedError(
             f"another run is working on {final_db}", cure="wait for it to end, then try again"
@@ -43,7 +48,7 @@ def is_held(final_db: Path) -> bool:
     if not lock_path(final_db).exists():
         return False
     try:
-        with run_lock(final_db):
+        with run_lock(final_db, wait_s=0):
             return False
     except RunLockedError:
         return True

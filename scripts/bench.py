@@ -8,11 +8,13 @@ Sandbox and collector run in processes of their own, from .venv. What arrived wh
 sandbox's log, not from the collector. The floor of a paced case is the larger of
 
 - plain requests x interval, where plain counts the pages of the lists and nothing else, and
-- pages of the longest list x latency, that rounded up to a multiple of the interval.
+- pages of the longest list that cannot be split x latency, that rounded up to a multiple of the
+  interval.
 
 Its ratio is first to last arrival / floor. Cases without an interval are compared with a lower
 bound of the same data: bare fetch, orjson, executemany, one ordered copy, one hash. Their ratio is
-wall / wall, and CPU / CPU stands beside it.
+wall / wall, and CPU / CPU stands beside it. The case `dashboard` measures the endpoints of the
+dashboard, see bench_dashboard.py.
 """
 
 import argparse
@@ -38,6 +40,7 @@ from scripts.python_version import require_python
 
 require_python()
 
+from scripts import bench_dashboard  # noqa: E402
 from scripts.environment import (  # noqa: E402
     REPOSITORY,
     EnvironmentFailedError,
@@ -50,6 +53,8 @@ VENV = REPOSITORY / ".venv"
 BASELINES = REPOSITORY / "scripts" / "bench_baselines.py"
 TOKEN = "sandbox-token"
 WINDOW_REQUESTS, WINDOW_S = 100, 10.0
+SPLITTABLE = frozenset({"/memo"})
+DASHBOARD = "dashboard"
 QUICK = 8
 """How much smaller everything is with --quick."""
 
@@ -128,7 +133,9 @@ class Usage:
 
 @dataclass(frozen=True, kw_only=True)
 class Survey:
-    """The lists as a plain reader meets them: requests in all, and of the longest list."""
+    """The lists as a plain reader meets them: requests in all, and of the longest list that has no
+    filter to split it by.
+    """
 
     requests: int
     longest: int
@@ -193,7 +200,8 @@ class Bench:
         with tempfile.TemporaryDirectory() as folder, self._sandbox(plain, Path(folder)) as server:
             self._run(self._baseline_command(plain, server, 16, bound=False), Path(folder))
             pages = Counter(arrival["path"] for arrival in server.arrivals())
-        return Survey(requests=pages.total(), longest=max(pages.values()))
+        longest = max(count for path, count in pages.items() if path not in SPLITTABLE)
+        return Survey(requests=pages.total(), longest=longest)
 
     def _baseline(self, case: Case, survey: Survey, run: str, *, concurrency: int) -> Measured:
         with tempfile.TemporaryDirectory() as folder, self._sandbox(case, Path(folder)) as server:
@@ -368,7 +376,7 @@ def _wait(process: "subprocess.Popen[bytes]") -> tuple[float | None, float | Non
 
 def parse(arguments: list[str] | None) -> argparse.Namespace:
     """Read the command line."""
-    letters = list(dict.fromkeys(case.letter for case in CASES))
+    letters = [*dict.fromkeys(case.letter for case in CASES), DASHBOARD]
     parser = argparse.ArgumentParser(description="Measure the collector against the sandbox.")
     parser.add_argument(
         "--case", default=",".join(letters), help="letters with commas (default: %(default)s)"
@@ -393,10 +401,11 @@ def main(arguments: list[str] | None = None) -> int:
     make_streams_forgiving()
     options = parse(arguments)
     try:
-        bench = Bench(make_environment(VENV, "."), sequential=not options.no_sequential)
+        python = make_environment(VENV, ".[dashboard]" if DASHBOARD in options.case else ".")
     except EnvironmentFailedError as error:
         print(error, file=sys.stderr)
         return 1
+    bench = Bench(python, sequential=not options.no_sequential)
     chosen = [case for case in CASES if case.letter in options.case]
     cases = [case.smaller() for case in chosen] if options.quick else chosen
     results: list[Measured] = []
@@ -405,12 +414,23 @@ def main(arguments: list[str] | None = None) -> int:
             for turn in range(options.repeat):
                 print(f"({case.letter}) {case.title}, {turn + 1}/{options.repeat}", file=sys.stderr)
                 results += bench.measure(case)
-    except ProgramFailedError as error:
+        if DASHBOARD in options.case:
+            print(measured_dashboard(python, smaller=QUICK if options.quick else 1))
+    except (ProgramFailedError, bench_dashboard.ProgramFailedError) as error:
         print(error, file=sys.stderr)
         return 1
     finally:  # an hour of figures must not be lost with the last case
-        _show(results, options.json)
+        if results:
+            _show(results, options.json)
     return 0
+
+
+def measured_dashboard(python: Path, *, smaller: int) -> str:
+    """Return the endpoints of the dashboard over a big workspace, as a table."""
+    with tempfile.TemporaryDirectory() as folder:
+        return bench_dashboard.as_table(
+            bench_dashboard.measure(python, Path(folder), smaller=smaller)
+        )
 
 
 def _show(results: list[Measured], json_file: Path | None) -> None:

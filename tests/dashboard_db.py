@@ -28,7 +28,8 @@ from salesmap_async.publish.manifest import (
     write_manifest,
     write_run_info,
 )
-from salesmap_async.publish.schema import Kind, Layout, lay_out
+from salesmap_async.publish.schema import Layout, lay_out
+from salesmap_async.store.kinds import Kind
 
 Record = dict[str, Any]
 Records = Mapping[str, Sequence[Record]]

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+import threading
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 
 from salesmap_async.errors import KeptAsideError
+from salesmap_async.lock import is_held, run_lock
 from salesmap_async.publish.history import read_history
 from salesmap_async.sandbox import Sandbox, Workspace
 from tests.conftest import Snapshot, table_hashes
@@ -52,3 +54,16 @@ async def _kept_at(snapshot: Snapshot, sandbox: Sandbox) -> Path | None:
     except KeptAsideError as error:
         return error.kept_at
     return None
+
+
+def test_a_run_does_not_end_because_somebody_looks(tmp_path: Path) -> None:
+    """`status`, `runs` and the dashboard take the lock for a moment; a run waits that long."""
+    final = tmp_path / "final.db"
+    looking = ExitStack()
+    looking.enter_context(run_lock(final))
+    looked = threading.Timer(0.1, looking.close)
+    looked.start()
+    with run_lock(final):
+        assert is_held(final)
+    looked.join()
+    assert not is_held(final)
