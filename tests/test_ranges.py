@@ -423,6 +423,28 @@ async def test_split_and_plain_runs_give_the_same_tables(
         assert {each.path for each in asked} >= {"/memo", "/deal/activity"}
 
 
+@pytest.mark.parametrize("place", [0.3, 0.6, 0.9])
+async def test_nothing_is_left_of_ranges_that_are_dropped_late(
+    snapshot: Snapshot, events: Events, tmp_path: Path, place: float
+) -> None:
+    """A memo without a date in the middle: what the ranges had read by then counts no more."""
+    workspace = dated_workspace(seed=8)
+    memos_of = workspace.table("memo")
+    memos_of[int(len(memos_of) * place)]["createdAt"] = None
+    async with Sandbox(workspace, quota=False, latency_s=0.03) as sandbox:
+        counts = memo_counts(await snapshot(sandbox, no_split=True, **SPLITTING))
+        plain = table_hashes(tmp_path / "final.db")
+        sandbox.arrivals.clear()
+        report = await snapshot(sandbox, **SPLITTING)
+        in_ranges = [each for each in sandbox.arrivals if "startDate" in each.query]
+    assert table_hashes(tmp_path / "final.db") == plain
+    pages, duplicates = memo_counts(report)
+    assert duplicates == counts[1]
+    assert pages - counts[0] in (0, 1)  # a page that had been taken in part is asked again
+    assert len(in_ranges) > 5  # they had stored pages
+    assert sum("memo is read as one list" in each.text for each in events.of(Warned)) == 1
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 async def test_split_runs_follow_a_workspace_that_changes_between_them(
     snapshot: Snapshot, tmp_path: Path, seed: int

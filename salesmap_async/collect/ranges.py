@@ -78,7 +78,7 @@ class Ranges:
         Raises FilterUntrustedError before the page is taken, and ChainBrokenError.
         """
         dated = self._lists.get(chain.endpoint.path)
-        if dated is None or dated.plain:
+        if dated is None or dated.plain or not (self._split or len(dated.ranges) > 1):
             return chain.take(page)
         moments = _moments(page.records, chain)
         met = dated.next_beginning(chain)

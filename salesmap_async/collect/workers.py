@@ -141,18 +141,20 @@ class Collector:
     async def _take(self) -> tuple[Chain, Slot] | None:
         """Wait for a ready chain, then for a slot; None when all is read or the run stops."""
         async with self._turn:
-            while not self._ready:
-                if not self._busy or self._stop.requested:
+            while True:
+                while not self._ready:
+                    if not self._busy or self._stop.requested:
+                        return None
+                    await self._wait_for_ready()
+                try:
+                    slot = await self._throttle.slot()
+                except StoppedError:
                     return None
-                await self._wait_for_ready()
-            try:
-                slot = await self._throttle.slot()
-            except StoppedError:
-                return None
-            chain = self._order.neediest(self._ready.values())
-            del self._ready[chain.name]
-            self._busy.add(chain.name)
-            return chain, slot
+                if self._ready:  # what was ready may have been dropped meanwhile
+                    chain = self._order.neediest(self._ready.values())
+                    del self._ready[chain.name]
+                    self._busy.add(chain.name)
+                    return chain, slot
 
     async def _wait_for_ready(self) -> None:
         """Wait until a chain comes back; make one when a slot would stay idle meanwhile."""
