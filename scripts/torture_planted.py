@@ -56,6 +56,7 @@ class Bug:
 _WRITER = "salesmap_async/store/writer.py"
 _THROTTLE = "salesmap_async/api/throttle.py"
 _CHAINS = "salesmap_async/collect/chains.py"
+_RANGES = "salesmap_async/collect/ranges.py"
 _REPLACE = "salesmap_async/publish/replace.py"
 _PUBLICATION = "salesmap_async/publish/publication.py"
 _CRASH = "tests/test_crash_points.py"
@@ -160,6 +161,40 @@ BUGS: tuple[Bug, ...] = (
             ),
         ),
         ("tests/test_throttle.py",),
+    ),
+    Bug(
+        "a range ends where the next one was asked for, not where it began",
+        _RANGES,
+        (
+            (
+                "return next((each.first_at for each in self._after(chain) if each.first_at), None)",
+                "return next((each.since for each in self._after(chain) if each.since), None)",
+            ),
+        ),
+        ("tests/test_ranges.py",),
+    ),
+    Bug(
+        "records from before the startDate are taken",
+        _RANGES,
+        (
+            (
+                "if chain.since is not None and moments and moments[0] < chain.since:",
+                "if False:",
+            ),
+        ),
+        ("tests/test_ranges.py",),
+    ),
+    Bug(
+        "what dropped ranges have read stays in the work DB",
+        _WRITER,
+        (
+            (
+                '                await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", '
+                "(name,))\n                await",
+                "                await",
+            ),
+        ),
+        ("tests/test_ranges.py",),
     ),
     Bug(
         "a later 429 opens the gate earlier",
