@@ -167,8 +167,8 @@ BUGS: tuple[Bug, ...] = (
         _RANGES,
         (
             (
-                "return next((each.first_at for each in self._after(chain) if each.first_at), None)",
-                "return next((each.since for each in self._after(chain) if each.since), None)",
+                "each.first_at for each in self._after(chain) if each.first_at",
+                "each.since for each in self._after(chain) if each.since",
             ),
         ),
         ("tests/test_ranges.py",),
@@ -189,9 +189,8 @@ BUGS: tuple[Bug, ...] = (
         _WRITER,
         (
             (
-                '                await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", '
-                "(name,))\n                await",
-                "                await",
+                '"DELETE FROM record WHERE chain = ?", (name,)',
+                '"SELECT ?", (name,)',
             ),
         ),
         ("tests/test_ranges.py",),
@@ -308,7 +307,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "nobody takes the lock",
         "salesmap_async/lock.py",
-        (("        lock.acquire(timeout=0)\n", ""),),
+        (("        lock.acquire(timeout=wait_s)\n", ""),),
         ("tests/test_disk_full.py::test_two_runs_at_once",),
     ),
 )
