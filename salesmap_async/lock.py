@@ -11,7 +11,6 @@ from filelock import FileLock, Timeout
 from salesmap_async.errors import RunLockedError, UsageError
 from salesmap_async.paths import lock_path
 
-
 _LOOK_S = 0.5
 """Who only asks whether the lock is held takes it for much less."""
 

@@ -54,6 +54,7 @@ class Bug:
 
 
 _WRITER = "salesmap_async/store/writer.py"
+_PAGE_STORE = "salesmap_async/store/page_store.py"
 _THROTTLE = "salesmap_async/api/throttle.py"
 _CHAINS = "salesmap_async/collect/chains.py"
 _RANGES = "salesmap_async/collect/ranges.py"
@@ -64,7 +65,7 @@ _CRASH = "tests/test_crash_points.py"
 BUGS: tuple[Bug, ...] = (
     Bug(
         "the cursor is committed before the rows",
-        _WRITER,
+        _PAGE_STORE,
         (
             (
                 "        if records:\n            shapes",
@@ -81,7 +82,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the rows are committed in another transaction than the cursor",
-        _WRITER,
+        _PAGE_STORE,
         (
             (
                 '        ended = page.state != "reading"\n        await connection',

@@ -62,7 +62,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "aiohttp": frozenset({"api.client", "sandbox"}),
     "aiolimiter": frozenset({"api.throttle"}),
     # webforms: only the type of the connection that the writer lends to its job.
-    "aiosqlite": frozenset({"store.writer", "collect.webforms"}),
+    "aiosqlite": frozenset({"store.writer", "store.page_store", "collect.webforms"}),
     "aiosqlite.connect": frozenset({"store.writer"}),
     "filelock": frozenset({"lock"}),
     "os.replace": frozenset({"publish.replace", "store.checkpoint"}),

@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +21,10 @@ import aiosqlite
 
 from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
-from salesmap_async.events import CheckpointCommitted, Listener, Warned
-from salesmap_async.store.checkpoint import (
-    RENAME_ATTEMPTS,
-    TABLE_STATES,
-    table_states,
-    write_mirror,
-)
-from salesmap_async.store.kinds import Kinds
-from salesmap_async.store.page_write import PageWrite, StoredRecord
-from salesmap_async.store.shapes import Shapes
+from salesmap_async.events import CheckpointCommitted, Listener
+from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
+from salesmap_async.store.page_store import PageStore
+from salesmap_async.store.page_write import PageWrite
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
     SCHEMA,
@@ -46,8 +38,6 @@ QUEUE_PAGES = 8
 """Pages waiting for the disk; when it is full, fetching waits (I7)."""
 _PAGE_BYTES = 16_384
 """Wide records fill such pages better than SQLite's usual ones; set before the file exists."""
-_MIRROR_PAUSE_S = 0.25
-"""The mirror is for people: while pages come faster than they read, it is not written for each."""
 
 _Result = TypeVar("_Result")
 Job = Callable[[aiosqlite.Connection], Awaitable[_Result]]
@@ -85,13 +75,10 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._error: StoreError | None = None
         self._run: dict[str, Any] = {}
-        self._shapes = Shapes(0)
-        self._kinds: dict[str, Kinds] = {}
+        self._pages = PageStore()
+        self._mirror = Mirror(path.with_name("checkpoint.json"), tell)
         self._pending_records = 0
         self._committed_records = 0
-        self._mirrored_at_s = float("-inf")
-        self._mirror_failed = False
-        self._rename_works = True
 
     async def __aenter__(self) -> Self:
         try:
@@ -231,75 +218,10 @@ class Writer:
     async def _store(self, connection: aiosqlite.Connection, page: PageWrite) -> None:
         if not connection.in_transaction:
             await connection.execute_fetchall("BEGIN IMMEDIATE")
-        if page.restart:
-            await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (page.chain,))
-        records, place = page.records, (page.table, page.chain, page.page)
-        if page.known_pages is not None:
-            records = await _unknown(connection, page)
-        if records:
-            shapes = await self._shapes_of(connection, records)
-            await connection.executemany(
-                "INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)",
-                [
-                    (*place, position, record.id, shape, record.body)
-                    for position, (record, shape) in enumerate(zip(records, shapes, strict=True))
-                ],
-            )
+        self._pending_records += await self._pages.store(connection, page)
         ended = page.state != "reading"
-        await connection.execute_fetchall(
-            "UPDATE chain SET state = ?, pages = ?, rows = ? + CASE WHEN ? THEN 0 ELSE rows END,"
-            " progress = ?, error = ?, kinds = coalesce(?, kinds),"
-            " started_at = coalesce(started_at, ?), ended_at = ?"
-            " WHERE name = ?",
-            (
-                page.state,
-                page.pages,
-                len(records),
-                page.restart,
-                exact_json.dumps(page.progress),
-                page.error,
-                await self._new_kinds(connection, page, records),
-                page.at,
-                page.at if ended else None,
-                page.chain,
-            ),
-        )
-        self._pending_records += len(records)
         if ended or self._pending_records >= self._checkpoint_interval:
-            await self._commit(connection, mirror=ended or self._mirror_is_due())
-
-    async def _shapes_of(
-        self, connection: aiosqlite.Connection, records: Sequence[StoredRecord]
-    ) -> list[int]:
-        """Return the number of each record's shape; store the new ones."""
-        numbers, new = self._shapes.number(tuple(each.record) for each in records)
-        if new:
-            await connection.executemany(
-                "INSERT INTO shape VALUES (?, ?)",
-                [(number, exact_json.dumps(keys)) for keys, number in new.items()],
-            )
-        return numbers
-
-    async def _new_kinds(
-        self, connection: aiosqlite.Connection, page: PageWrite, records: Sequence[StoredRecord]
-    ) -> str | None:
-        """Return the chain's kinds as JSON where this page adds to them, else None."""
-        if page.restart:
-            self._kinds[page.chain] = Kinds()
-        elif page.chain not in self._kinds:
-            rows = await connection.execute_fetchall(
-                "SELECT kinds FROM chain WHERE name = ?", (page.chain,)
-            )
-            self._kinds[page.chain] = Kinds(next(iter(rows))[0])
-        kinds = self._kinds[page.chain]
-        before = len(kinds)
-        for record in records:
-            kinds.add(record.record)
-        if page.state != "reading":
-            del self._kinds[page.chain]
-        if len(kinds) == before and not page.restart:
-            return None
-        return kinds.as_json()
+            await self._commit(connection, mirror=ended or self._mirror.is_due())
 
     async def _do(self, connection: aiosqlite.Connection, request: _Request) -> None:
         if self._error is not None:
@@ -329,28 +251,12 @@ class Writer:
         self._committed_records += self._pending_records
         self._pending_records = 0
         if mirror:
-            await self._mirror(connection)
+            await self._write_mirror(connection)
         self._tell(CheckpointCommitted(self._committed_records))
 
-    def _mirror_is_due(self) -> bool:
-        return time.monotonic() >= self._mirrored_at_s + _MIRROR_PAUSE_S
-
-    async def _mirror(self, connection: aiosqlite.Connection) -> None:
-        self._mirrored_at_s = time.monotonic()
+    async def _write_mirror(self, connection: aiosqlite.Connection) -> None:
         rows = await connection.execute_fetchall(TABLE_STATES)
-        content = self._run | {"tables": table_states(map(tuple, rows))}
-        path = self._path.with_name("checkpoint.json")
-        try:
-            # Once refused, the rename is not waited for again: every commit would be late.
-            attempts = RENAME_ATTEMPTS if self._rename_works else 1
-            self._rename_works = await asyncio.to_thread(
-                write_mirror, path, content, attempts=attempts
-            )
-        except OSError as error:
-            self._rename_works = False
-            if not self._mirror_failed:
-                self._tell(Warned(f"checkpoint.json cannot be written ({error}); the data is safe"))
-            self._mirror_failed = True
+        await self._mirror.write(self._run | {"tables": table_states(map(tuple, rows))})
 
     # -- opening and closing --------------------------------------------------------------------
 
@@ -377,9 +283,8 @@ class Writer:
             await connection.commit()
         rows = await connection.execute_fetchall("SELECT key, value FROM run")
         self._run = {key: exact_json.loads(value.encode()) for key, value in map(tuple, rows)}
-        last = await connection.execute_fetchall("SELECT coalesce(max(id), 0) FROM shape")
-        self._shapes = Shapes(next(iter(last))[0])
-        await self._mirror(connection)
+        await self._pages.prepare(connection)
+        await self._write_mirror(connection)
 
     async def _finish(self) -> None:
         if self._task is not None:
@@ -403,7 +308,7 @@ class Writer:
             return
         if connection.in_transaction:
             await self._commit(connection, mirror=False)
-        await self._mirror(connection)
+        await self._write_mirror(connection)
         await connection.execute_fetchall("PRAGMA wal_checkpoint(TRUNCATE)")
 
     async def _close(self) -> None:
@@ -420,24 +325,6 @@ class Writer:
     def _raise_if_broken(self) -> None:
         if self._error is not None:
             raise self._error
-
-
-async def _unknown(connection: aiosqlite.Connection, page: PageWrite) -> list[StoredRecord]:
-    """Return the page's records that do not stand byte for byte in `known_pages`."""
-    rows = await connection.execute_fetchall(
-        "SELECT keys, body FROM record JOIN shape ON shape.id = record.shape"
-        " WHERE chain = ? AND page BETWEEN ? AND ?",
-        (page.chain, *(page.known_pages or (0, -1))),
-    )
-    known = Counter(map(tuple, rows))
-    unknown = []
-    for record in page.records:
-        stored = exact_json.dumps(tuple(record.record)), record.body
-        if known[stored] > 0:
-            known[stored] -= 1
-        else:
-            unknown.append(record)
-    return unknown
 
 
 def _lenient_text(data: bytes) -> str:
