@@ -11,16 +11,17 @@ from filelock import FileLock, Timeout
 from salesmap_async.errors import RunLockedError, UsageError
 from salesmap_async.paths import lock_path
 
-_LOOK_S = 0.5
-"""Who only asks whether the lock is held takes it for much less."""
+_OUTLASTS_A_LOOK_S = 0.5
+_LOOK_S = 0.1
+"""Who only looks whether the lock is held takes it for much less; a run holds it for seconds."""
 
 
 @contextmanager
-def run_lock(final_db: Path, *, wait_s: float = _LOOK_S) -> Iterator[None]:
+def run_lock(final_db: Path, *, wait_s: float = _OUTLASTS_A_LOOK_S) -> Iterator[None]:
     """Hold the lock of `final_db`. Raises RunLockedError where another run has it.
 
-    `wait_s` is for those who only look, like `is_held`: a run does not end for them. The lock file
-    stays behind; only the lock on it counts.
+    `wait_s` outlasts somebody who only looks (`is_held`), so that no run ends because of him. The
+    lock file stays behind; only the lock on it counts.
     """
     path = lock_path(final_db)
     lock = FileLock(path)
@@ -47,7 +48,7 @@ def is_held(final_db: Path) -> bool:
     if not lock_path(final_db).exists():
         return False
     try:
-        with run_lock(final_db, wait_s=0):
+        with run_lock(final_db, wait_s=_LOOK_S):
             return False
     except RunLockedError:
         return True

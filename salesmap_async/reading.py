@@ -25,7 +25,7 @@ from salesmap_async.collect.ranges import Ranges
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
-from salesmap_async.events import Listener, RunStarted
+from salesmap_async.events import Listener, Note, RunStarted
 from salesmap_async.plan import RunPlan
 from salesmap_async.preflight import ask_workspace, check_workspace
 from salesmap_async.publish.published import Published, creation_times
@@ -186,14 +186,17 @@ class RunReader:
         dated = [endpoint.table for endpoint in self._endpoints() if endpoint.dated]
         if self._published is None or self._settings.no_split:
             return {}
-        final_db = self._settings.db_path
-        return {
-            table: KnownDates.read(
-                *creation_times(final_db, table, most=MOST_DATES), self._published.captured_at_utc
-            )
-            for table in dated
-            if table in self._published.tables_read
-        }
+        known = {}
+        for table in dated:
+            if table in self._published.tables_read:
+                times = creation_times(self._settings.db_path, table, most=MOST_DATES)
+                until, undated = self._published.captured_at_utc, times.undated
+                known[table] = KnownDates.read(
+                    times.texts, times.each, until=until, undated=undated
+                )
+                if undated:
+                    self._tell(Note(f"{table} is read as one list: {undated} have no createdAt"))
+        return known
 
     def _traffic(self, client: Client, throttle: Throttle, writer: Writer) -> dict[str, Any]:
         """Return the traffic of all starts of the run up to now, as JSON values."""

@@ -10,6 +10,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,8 @@ from salesmap_async.collect.ranges import (
     Ranges,
     slots_to_fill,
 )
-from salesmap_async.errors import StoppedError
-from salesmap_async.events import Event, Note, TableProgress, Warned
+from salesmap_async.errors import StoppedError, TablesFailedError
+from salesmap_async.events import Event, Note, TableFinished, TableProgress, Warned
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
 from salesmap_async.store.work_db import ChainRow, NewChain
@@ -336,6 +337,44 @@ def test_a_resumed_reading_goes_on_in_its_ranges(seed: int) -> None:
     assert set(later.ids) == {each["id"] for each in records}
 
 
+def test_a_resumed_reading_stays_plain_once_it_is() -> None:
+    """What showed that the filter cannot be trusted is not asked again; a resume remembers it."""
+    records = [memo(number, BEGIN + timedelta(days=number)) for number in range(200)]
+    records[12]["createdAt"] = None
+    reading = reading_of(DatedServer(records))
+    reading.server.page = partial(unfiltered_page, reading.server)  # type: ignore[method-assign]
+    chain = reading.chains["memo"]
+    for _ in range(6):
+        reading.step(chain)
+    assert reading.untrusted
+    later = Reading(reading.server, Ranges({}, split=True), rows=reading.rows)
+    later.add(resumed(chain))
+    later.finish(random.Random(1), split_one_in=1)
+    assert later.splits == 0
+    assert later.ids == [each["id"] for each in records]
+
+
+def test_a_list_with_undated_records_in_the_last_snapshot_is_not_split() -> None:
+    """A filter may keep a record without a date back, and no page would show it."""
+    records = [memo(number, BEGIN + timedelta(days=number)) for number in range(200)]
+    moments = [datetime.fromisoformat(each["createdAt"]) for each in records[4::5]]
+    for undated, splits in ((0, True), (1, False)):
+        reading = reading_of(DatedServer(records), KnownDates(moments, 5, NOW, undated))
+        reading.finish(random.Random(1), split_one_in=1)
+        assert bool(reading.splits) == splits
+
+
+def test_records_without_an_id_are_read_in_one_list() -> None:
+    """On a boundary one would come twice and be two rows."""
+    records = [memo(number, BEGIN + timedelta(days=number)) for number in range(200)]
+    records[70]["id"] = None
+    reading = reading_of(DatedServer(records[:70] + records[71:]))
+    reading.step(reading.chains["memo"])
+    page = Page([records[5], records[70]], "m0070")
+    with pytest.raises(FilterUntrustedError, match="no id"):
+        reading.ranges.take(reading.chains["memo"], page)
+
+
 def test_without_splitting_a_list_stays_in_one_piece() -> None:
     """`--no-split` never cuts."""
     reading = Reading(DatedServer(memos(random.Random(1), 200)), Ranges({}, split=False))
@@ -427,7 +466,10 @@ async def test_split_and_plain_runs_give_the_same_tables(
 async def test_nothing_is_left_of_ranges_that_are_dropped_late(
     snapshot: Snapshot, events: Events, tmp_path: Path, place: float
 ) -> None:
-    """A memo without a date in the middle: what the ranges had read by then counts no more."""
+    """A memo without a date in the middle: what the ranges had read by then counts no more.
+
+    A run that knows of it from the last snapshot does not split at all.
+    """
     workspace = dated_workspace(seed=8)
     memos_of = workspace.table("memo")
     memos_of[int(len(memos_of) * place)]["createdAt"] = None
@@ -435,9 +477,12 @@ async def test_nothing_is_left_of_ranges_that_are_dropped_late(
         counts = memo_counts(await snapshot(sandbox, no_split=True, **SPLITTING))
         plain = table_hashes(tmp_path / "final.db")
         sandbox.arrivals.clear()
-        report = await snapshot(sandbox, **SPLITTING)
+        report = await snapshot(sandbox, db_path=tmp_path / "split.db", **SPLITTING)
         in_ranges = [each for each in sandbox.arrivals if "startDate" in each.query]
-    assert table_hashes(tmp_path / "final.db") == plain
+        sandbox.arrivals.clear()
+        await snapshot(sandbox, **SPLITTING)
+        assert not any("startDate" in each.query for each in sandbox.arrivals)
+    assert table_hashes(tmp_path / "split.db") == plain
     pages, duplicates = memo_counts(report)
     assert duplicates == counts[1]
     assert pages - counts[0] in (0, 1)  # a page that had been taken in part is asked again
@@ -521,6 +566,44 @@ async def test_a_split_run_goes_on_after_a_stop(
     assert begun
     assert resumed_ranges
     assert table_hashes(settings.db_path) == table_hashes(tmp_path / "plain.db")
+
+
+async def test_an_outage_does_not_throw_away_what_ranges_have_read(
+    snapshot: Snapshot, events: Events, tmp_path: Path
+) -> None:
+    """A server that is out of order fails the table, resumable; its filter is not to blame."""
+    async with Sandbox(dated_workspace(seed=6), quota=False, latency_s=0.03) as sandbox:
+        outage = Fault(action="status", path="/memo", status=503, nth=22, times=None)
+        sandbox.faults.append(outage)
+        with pytest.raises(TablesFailedError):
+            await snapshot(sandbox, run_tag="t", max_retries=0, min_interval_s=0.004)
+        answered = sum(each.path == "/memo" and each.status == 200 for each in sandbox.arrivals)
+        sandbox.faults.remove(outage)
+        sandbox.arrivals.clear()
+        await snapshot(sandbox, resume_run_tag="t", min_interval_s=0.004)
+        again = sum(each.path == "/memo" for each in sandbox.arrivals)
+        await snapshot(sandbox, db_path=tmp_path / "plain.db", no_split=True)
+    assert not [each for each in events.of(Warned) if "not by dates" in each.text]
+    assert answered == 21
+    assert again < 46
+    assert table_hashes(tmp_path / "final.db") == table_hashes(tmp_path / "plain.db")
+
+
+@pytest.mark.parametrize("date_filter", ["exact", "ignored"])
+async def test_every_table_is_told_once_to_be_complete(
+    snapshot: Snapshot, events: Events, date_filter: Any
+) -> None:
+    """Also one whose ranges were dropped, and one whose chains were begun early."""
+    async with Sandbox(
+        dated_workspace(seed=2), quota=False, latency_s=0.03, date_filter=date_filter
+    ) as sandbox:
+        report = await snapshot(sandbox, **SPLITTING)
+    told = [each.table for each in events.of(TableFinished)]
+    assert sorted(told) == sorted(set(told))
+    assert {row.table for row in report.tables} <= set(told)
+    rows = {each.table: each.rows for each in events.of(TableFinished)}
+    memos_row = next(row for row in report.tables if row.table == "memo")
+    assert rows["memo"] == memos_row.row_count + memos_row.duplicates
 
 
 async def test_forms_begin_in_idle_slots_before_the_people_are_complete(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, closing
 from pathlib import Path
 
@@ -54,6 +55,15 @@ async def _kept_at(snapshot: Snapshot, sandbox: Sandbox) -> Path | None:
     except KeptAsideError as error:
         return error.kept_at
     return None
+
+
+def test_those_who_look_do_not_see_each_other(tmp_path: Path) -> None:
+    """Two requests of one page ask at the same moment, and nobody is at work."""
+    final = tmp_path / "final.db"
+    with run_lock(final):
+        pass
+    with ThreadPoolExecutor(8) as pool:
+        assert not any(pool.map(is_held, [final] * 400))
 
 
 def test_a_run_does_not_end_because_somebody_looks(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ No I/O here: a Chain is told each answer and says what to store and what to ask 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
@@ -69,7 +69,8 @@ class Chain:
 
     `name` is unique in the run; `label` is what a person calls the list. Of a dated list, `since`
     is the moment from which on it is asked for (None: from its beginning), `first_at` and `last_at`
-    are those of the first and the last record read. `expected_pages`: a guess, None without one.
+    are those of the first and the last record read; a `plain` one is not to be split. `dropped`:
+    it counts no more. `expected_pages`: a guess, None without one.
     """
 
     endpoint: Endpoint
@@ -85,6 +86,7 @@ class Chain:
     last_at: datetime | None = None
     expected_pages: float | None = None
     dropped: bool = False
+    plain: bool = False
     _trail: list[TrailStep] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     # While the end is in doubt: how many pages back we are asking; the cursor that was refused.
@@ -115,6 +117,7 @@ class Chain:
             "known": [*self._known_pages, self._known_left] if self._known_pages else None,
             "dates": [each and each.isoformat() for each in (self.first_at, self.last_at)],
             "met": self._met,
+            "plain": self.plain,
         }
 
     def take(self, page: Page) -> Storable:
@@ -309,11 +312,11 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     if known := progress.get("known"):
         chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
     chain.first_at, chain.last_at = map(_moment, progress.get("dates", (None, None)))
-    chain._met = progress.get("met", False)
+    chain._met, chain.plain = progress.get("met", False), progress.get("plain", False)
     return chain
 
 
-def record_id(record: dict[str, Any], id_key: str) -> str | None:
+def record_id(record: Mapping[str, Any], id_key: str) -> str | None:
     """Return a record's id as text, or None where it has none (missing, null or blank)."""
     value = record.get(id_key)
     if value is None:

@@ -14,17 +14,21 @@ class KnownDates:
     """`createdAt` of each `records_each`-th record of a list in the last snapshot, oldest first.
 
     `until`: when that snapshot was taken; what came later is not known. None: nothing is.
+    `undated`: how many records had no date.
     """
 
     moments: Sequence[datetime] = ()
     records_each: int = 1
     until: datetime | None = None
+    undated: int = 0
 
     @classmethod
-    def read(cls, texts: Iterable[str], records_each: int, until: str | None) -> Self:
+    def read(
+        cls, texts: Iterable[str], records_each: int, *, until: str | None, undated: int
+    ) -> Self:
         """Make it of ISO times; those that are none are left out."""
         moments = sorted(filter(None, map(moment_of, texts)))
-        return cls(moments, records_each, moment_of(until) if moments else None)
+        return cls(moments, records_each, moment_of(until) if moments else None, undated)
 
     def records_between(self, begin: datetime, end: datetime) -> int:
         """Return about how many records were created after `begin` and before `end`."""

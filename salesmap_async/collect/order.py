@@ -45,7 +45,8 @@ class Order:
         endpoint = chain.endpoint
         big = endpoint.paged and endpoint.table != SUBMISSION_TABLE
         if big and self._expected_pages(chain) is None:
-            self._scale = max(self._scale, _AHEAD * chain.pages / chain.endpoint.prior)
+            pages = self._ranges.pages_read(chain)
+            self._scale = max(self._scale, _AHEAD * pages / chain.endpoint.prior)
 
     def pages_left(self, chain: Chain) -> float:
         """Return how many pages `chain` is expected to have left; at least a little."""

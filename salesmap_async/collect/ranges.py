@@ -4,11 +4,13 @@ Such a list is in the order of `createdAt`, oldest first. Its first range is the
 other one is the same list from a moment on (`startDate`), begun when a slot would stay idle. A
 range has no end of its own: it goes on until it has read past the first record that the next range
 really got. So whatever a server makes of that moment (rounds it, shifts it, leaves it out), no
-record between two ranges is missed, and `endDate` is not needed.
+record that stands in the order of `createdAt` is missed between two ranges, and `endDate` is not
+needed.
 
-What remains to be trusted is looked at on every page: a record without `createdAt`, out of order or
-from before the moment asked for shows that the filter cannot be. Then the ranges are dropped, and
-the first one goes on plainly to the end of the list.
+What remains to be trusted is looked at on every page: a record without `createdAt` or id, out of
+order or from before the moment asked for shows that the filter cannot be. Then the ranges are
+dropped, and the first one goes on plainly to the end of the list. What no page shows is a record
+without a date that the filter keeps back: a list that had one in the last snapshot is not split.
 
 No I/O here.
 """
@@ -25,9 +27,9 @@ from typing import Any
 
 from salesmap_async.api.endpoints import Endpoint
 from salesmap_async.api.pages import Page
-from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable
+from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
 from salesmap_async.collect.dates import KnownDates, moment_of
-from salesmap_async.errors import SalesmapError
+from salesmap_async.errors import RequestRefusedError, SalesmapError
 from salesmap_async.store.work_db import NewChain
 
 LEAST_PAGES = 3.0
@@ -70,7 +72,8 @@ class Ranges:
         endpoint = chain.endpoint
         if endpoint.dated:
             known = self._dates.get(endpoint.table, KnownDates())
-            self._lists.setdefault(endpoint.path, _DatedList(endpoint, known)).add(chain)
+            fresh = _DatedList(endpoint, known, plain=known.undated > 0)
+            self._lists.setdefault(endpoint.path, fresh).add(chain)
 
     def take(self, chain: Chain, page: Page) -> Storable:
         """Let `chain` take its page, or end it where the next range has begun.
@@ -95,11 +98,27 @@ class Ranges:
             chain.last_at = moments[-1]
         return storable
 
+    def blames_filter(self, chain: Chain, error: SalesmapError) -> bool:
+        """Tell whether an error on the first page of a range is due to what it was asked for.
+
+        A server that only was out of order for a while has answered other ranges before.
+        """
+        if chain.since is None or chain.pages:
+            return False
+        others = self._lists[chain.endpoint.path].ranges
+        answered = any(each.pages for each in others if each.since is not None)
+        return isinstance(error, RequestRefusedError) or not answered
+
+    def pages_read(self, chain: Chain) -> int:
+        """Return how many pages were read of the list of `chain`, in all its ranges."""
+        dated = self._lists.get(chain.endpoint.path)
+        return sum(each.pages for each in dated.ranges) if dated else chain.pages
+
     def give_up(self, endpoint: Endpoint) -> GivenUp:
         """Drop all ranges of a list but the first, which goes on plainly to the end."""
         dated = self._lists[endpoint.path]
-        dated.plain = True
         first, *dropped = dated.ranges
+        dated.plain = first.plain = True
         dated.ranges = [first]
         unended = sum(not chain.ended for chain in dropped)
         for chain in dropped:
@@ -168,6 +187,7 @@ class _DatedList:
     plain: bool = False
 
     def add(self, chain: Chain) -> None:
+        self.plain = self.plain or chain.plain
         self.ranges.append(chain)
         self.ranges.sort(key=lambda each: (each.since is not None, each.since))
 
@@ -238,6 +258,8 @@ def _moments(records: Sequence[Mapping[str, Any]], chain: Chain) -> list[datetim
         moment = moment_of(record.get("createdAt"))
         if moment is None:
             raise FilterUntrustedError("a record has no createdAt that is a time")
+        if record_id(record, chain.endpoint.id_key) is None:
+            raise FilterUntrustedError("a record has no id: it could count twice")
         moments.append(moment)
     expected = moments if chain.last_at is None or not chain.straight else [chain.last_at, *moments]
     if any(later < earlier for earlier, later in pairwise(expected)):

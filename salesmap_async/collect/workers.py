@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesmap_async.api.client import Client
@@ -27,6 +26,7 @@ from salesmap_async.collect.chains import (
 )
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.ranges import FilterUntrustedError, Ranges, slots_to_fill
+from salesmap_async.collect.tallies import Tallies
 from salesmap_async.collect.webforms import SOURCE_TABLES, Webforms
 from salesmap_async.errors import (
     RequestRefusedError,
@@ -35,7 +35,7 @@ from salesmap_async.errors import (
     TablesFailedError,
     UnusableAnswerError,
 )
-from salesmap_async.events import Listener, Note, TableFinished, TableProgress, Warned
+from salesmap_async.events import Listener, Note, Warned
 from salesmap_async.stop import Stop
 from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
 from salesmap_async.store.writer import Writer
@@ -45,16 +45,6 @@ GRACE_S = 5.0
 
 LOOK_AGAIN = 1.5
 """People and deals are looked through for forms again when so many times as much was read."""
-
-
-@dataclass(slots=True)
-class _Tally:
-    """Cumulative figures of one table over its chains."""
-
-    open_chains: int = 0
-    pages: int = 0
-    rows: int = 0
-    error: str = ""
 
 
 class Collector:
@@ -93,7 +83,7 @@ class Collector:
         self._ready: dict[str, Chain] = {}
         self._busy: set[str] = set()
         self._cure = ""
-        self._tallies: dict[str, _Tally] = {}
+        self._tallies = Tallies(tell)
         self._forms: dict[str, Chain] = {}
         self._looked_for_forms_at = 0
         self._in_flight: set[asyncio.Timeout] = set()
@@ -107,8 +97,7 @@ class Collector:
         """
         self._add(chains)
         if self._webforms is not None:
-            # Open until it is known which forms there are.
-            self._tallies[SUBMISSION_TABLE] = _Tally(open_chains=1)
+            self._tallies.await_chains(SUBMISSION_TABLE)
         try:
             await self._add_webforms()
             async with asyncio.TaskGroup() as tasks:
@@ -120,8 +109,7 @@ class Collector:
         except BaseExceptionGroup as group:
             raise _first_cause(group) from None
         self._stop.check()
-        failures = {table: t.error for table, t in self._tallies.items() if t.error}
-        if failures:
+        if failures := self._tallies.errors():
             raise TablesFailedError(failures, cure=self._cure)
 
     # -- one worker -------------------------------------------------------------------------------
@@ -171,7 +159,7 @@ class Collector:
     async def _use_idle_slot(self) -> None:
         """Make a chain: a range of a list that can be split, else forms known by now."""
         async with self._taking:
-            if not await self._split():
+            if not self._ready and not await self._split():
                 await self._begin_forms()
 
     async def _split(self) -> bool:
@@ -188,7 +176,7 @@ class Collector:
 
     async def _begin_forms(self) -> None:
         """Start the forms that are named by now, when much was read since the last look."""
-        pages = sum(self._tallies[table].pages for table in self._sources())
+        pages = self._tallies.pages(SOURCE_TABLES)
         if self._webforms is None or pages < LOOK_AGAIN * self._looked_for_forms_at + 1:
             return
         self._looked_for_forms_at = pages
@@ -202,7 +190,6 @@ class Collector:
 
     async def _read_page(self, chain: Chain, slot: Slot) -> None:
         """Ask the next page of `chain` and hand what is to be stored of it to the writer."""
-        before = chain.pages, chain.rows
         try:
             page: Page | SalesmapError = await self._answer(chain, slot)
         except (RequestRefusedError, UnusableAnswerError) as error:
@@ -216,10 +203,7 @@ class Collector:
                 return
             await self._writer.write(_page_write(chain, storable, records))
             self._order.advanced(chain)
-            tally = self._tallies[chain.endpoint.table]
-            tally.pages += chain.pages - before[0]
-            tally.rows += chain.rows - before[1]
-            self._tell_progress(chain, tally)
+            self._tallies.tell_page(chain)
 
     async def _answer(self, chain: Chain, slot: Slot) -> Page:
         """Ask the next page of `chain`; a stop leaves it GRACE_S to arrive."""
@@ -253,7 +237,7 @@ class Collector:
                 await self._read_plainly(chain, str(error))
                 return records, Storable(0, ()) if chain.dropped else chain.take(page)
         except (RequestRefusedError, UnusableAnswerError) as error:
-            if chain.since is not None and not chain.pages:
+            if self._ranges.blames_filter(chain, error):
                 await self._read_plainly(chain, str(error))
                 return [], Storable(0, ())
             if isinstance(error, RequestRefusedError):
@@ -269,78 +253,41 @@ class Collector:
         given_up = self._ranges.give_up(chain.endpoint)
         plain, table = given_up.plain, chain.endpoint.table
         names = [dropped.name for dropped in given_up.dropped]
-        progress = (plain.name, plain.progress()) if given_up.reopened else None
-        await self._writer.drop_chains(names, reopened=progress)
-        tally = self._tallies[table]
-        tally.pages -= sum(dropped.pages for dropped in given_up.dropped)
-        tally.rows -= sum(dropped.rows for dropped in given_up.dropped)
-        tally.open_chains += given_up.reopened - given_up.unended
+        await self._writer.drop_chains(
+            names, kept=plain.name, progress=plain.progress(), reopened=given_up.reopened
+        )
         for name in names:
             self._ready.pop(name, None)
         if given_up.reopened and plain.name not in self._busy:
             self._ready[plain.name] = plain
             self._changed.set()
         self._tell(Warned(f"{table} is read as one list, not by dates: {why}"))
-
-    def _tell_progress(self, chain: Chain, tally: _Tally) -> None:
-        self._tell(TableProgress(chain.endpoint.table, tally.pages, tally.rows))
-        if chain.ended:
-            self._chain_ended(chain, tally)
-
-    def _chain_ended(self, chain: Chain, tally: _Tally) -> None:
-        table = chain.endpoint.table
-        if chain.state == "failed":
-            tally.error = tally.error or chain.error
-        elif chain.state == "skipped":
-            self._tell(Warned(f"{table}: {chain.error}"))
-        tally.open_chains -= 1
-        self._tell_if_complete(table)
-
-    def _tell_if_complete(self, table: str) -> None:
-        tally = self._tallies[table]
-        if tally.open_chains == 0:
-            self._tell(
-                TableFinished(
-                    table,
-                    tally.pages,
-                    tally.rows,
-                    "failed" if tally.error else "done",
-                    tally.error,
-                )
-            )
+        self._tallies.tell_if_complete(table)
 
     # -- chains -----------------------------------------------------------------------------------
 
     def _add(self, chains: Sequence[Chain]) -> None:
         """Take up chains; those that an earlier start has read only count."""
         for chain in chains:
-            tally = self._tallies.setdefault(chain.endpoint.table, _Tally())
-            tally.pages += chain.pages
-            tally.rows += chain.rows
-            if not chain.ended:
-                tally.open_chains += 1
-                self._ready[chain.name] = chain
             self._ranges.add(chain)
-        for table in {chain.endpoint.table for chain in chains}:
-            self._tell_if_complete(table)
+            if not chain.ended:
+                self._ready[chain.name] = chain
+        self._tallies.add(chains)
         self._changed.set()
 
     async def _add_webforms(self) -> None:
         """Start the submissions once everything they depend on is complete."""
-        if self._webforms is None or not self._webforms.may_start(self._open_tables()):
+        if self._webforms is None or not self._webforms.may_start(self._tallies.open_tables()):
             return
         webforms, self._webforms = self._webforms, None
-        tally = self._tallies[SUBMISSION_TABLE]
-        blocked = [table for table in webforms.depends_on if self._error_of(table)]
-        if blocked:
-            tally.error = f"not read, because {', '.join(blocked)} failed"
-        else:
+        blocked = [table for table in webforms.depends_on if self._tallies.error(table)]
+        why = f"not read, because {', '.join(blocked)} failed" if blocked else ""
+        if not blocked:
             async with self._taking:
                 chains = await webforms.chains(self._writer)
                 self._drop_forms_but({chain.name for chain in chains})
                 self._add_forms(chains)
-        tally.open_chains -= 1
-        self._tell_if_complete(SUBMISSION_TABLE)
+        self._tallies.all_known(SUBMISSION_TABLE, why)
 
     def _add_forms(self, chains: Sequence[Chain]) -> None:
         """Take up the chains of forms that are not being read yet."""
@@ -350,23 +297,10 @@ class Collector:
 
     def _drop_forms_but(self, wanted: Collection[str]) -> None:
         """Drop forms begun early that, in the end, nobody names; their records are gone already."""
-        tally = self._tallies[SUBMISSION_TABLE]
         for name, chain in self._forms.items():
             if name not in wanted:
-                tally.open_chains -= not chain.ended
-                tally.pages -= chain.pages
-                tally.rows -= chain.rows
                 chain.drop()
                 self._ready.pop(name, None)
-
-    def _sources(self) -> set[str]:
-        return set(self._tallies) & set(SOURCE_TABLES)
-
-    def _open_tables(self) -> set[str]:
-        return {table for table, tally in self._tallies.items() if tally.open_chains}
-
-    def _error_of(self, table: str) -> str:
-        return self._tallies[table].error if table in self._tallies else ""
 
     # -- stopping ---------------------------------------------------------------------------------
 

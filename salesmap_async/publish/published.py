@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -66,23 +67,33 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
         ) from error
 
 
-def creation_times(path: Path, table: str, *, most: int) -> tuple[list[str], int]:
-    """Return `createdAt` of every n-th record of a published table, oldest first, and n.
+@dataclass(frozen=True, slots=True)
+class CreationTimes:
+    """`createdAt` of every `each`-th record of a published table, oldest first.
 
-    At most `most` of them; none where the table has no such column or cannot be read.
+    `undated`: how many records have none.
     """
+
+    texts: Sequence[str] = ()
+    each: int = 1
+    undated: int = 0
+
+
+def creation_times(path: Path, table: str, *, most: int) -> CreationTimes:
+    """Return at most `most` times; none where there is no such column, or it cannot be read."""
     column = quoted("createdAt")
     try:
         with opened(path, "ro") as connection:
             if "createdAt" not in dict(column_types(connection, table)):
-                return [], 1
-            every = row_count(connection, table) // most + 1
-            rows = connection.execute(
-                f"SELECT {column} FROM {quoted(table)} WHERE typeof({column}) = 'text' ORDER BY 1"
-            )
-            return [text for (text,) in islice(rows, every - 1, None, every)], every
+                return CreationTimes()
+            dated = f"FROM {quoted(table)} WHERE typeof({column}) = 'text'"
+            rows = row_count(connection, table)
+            undated = rows - connection.execute(f"SELECT count(*) {dated}").fetchone()[0]
+            each = rows // most + 1
+            texts = connection.execute(f"SELECT {column} {dated} ORDER BY 1")
+            return CreationTimes([t for (t,) in islice(texts, each - 1, None, each)], each, undated)
     except sqlite3.Error:
-        return [], 1
+        return CreationTimes()
 
 
 def _read(connection: sqlite3.Connection) -> Published:

@@ -7,7 +7,7 @@ in one transaction. The writer begins it and commits it; nothing is committed he
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import aiosqlite
 
@@ -31,6 +31,11 @@ class PageStore:
         """Learn what an existing work DB has."""
         last = await connection.execute_fetchall("SELECT coalesce(max(id), 0) FROM shape")
         self._shapes = Shapes(next(iter(last))[0])
+
+    def forget(self, chains: Iterable[str]) -> None:
+        """Drop what is known of chains that are dropped."""
+        for chain in chains:
+            self._kinds.pop(chain, None)
 
     async def store(self, connection: aiosqlite.Connection, page: PageWrite) -> int:
         """Write one page; return how many records were new."""

@@ -165,23 +165,23 @@ class Writer:
         return await self.run(read)
 
     async def drop_chains(
-        self, names: Sequence[str], *, reopened: tuple[str, dict[str, Any]] | None
+        self, names: Sequence[str], *, kept: str, progress: dict[str, Any], reopened: bool
     ) -> None:
         """Forget the chains `names` with their records.
 
-        In the same transaction the chain `reopened` gets its new progress and is read on.
+        In the same transaction the chain `kept` gets its new progress, and is read on if reopened.
         """
 
         async def drop(connection: aiosqlite.Connection) -> None:
             for name in names:
                 await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (name,))
                 await connection.execute_fetchall("DELETE FROM chain WHERE name = ?", (name,))
-            if reopened is not None:
-                await connection.execute_fetchall(
-                    "UPDATE chain SET state = 'reading', progress = ?, ended_at = NULL"
-                    " WHERE name = ?",
-                    (exact_json.dumps(reopened[1]), reopened[0]),
-                )
+            self._pages.forget(names)
+            again = ", state = 'reading', ended_at = NULL" if reopened else ""
+            await connection.execute_fetchall(
+                f"UPDATE chain SET progress = ?{again} WHERE name = ?",
+                (exact_json.dumps(progress), kept),
+            )
 
         await self.run(drop)
 
