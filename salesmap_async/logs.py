@@ -81,6 +81,8 @@ class RunLog:
 
 def printable(text: str) -> str:
     """Return `text` on one line without control characters, which the CRM's text may hold."""
+    if text.isprintable():
+        return text
     return "".join(c if c.isprintable() else " " for c in text)
 
 

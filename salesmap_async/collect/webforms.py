@@ -1,7 +1,8 @@
 """Whose web-form submissions are kept, and which forms have to be asked for them.
 
 Both follow from the complete lists of people, deals and forms by SQL over the stored JSON, so they
-come out the same after a resume. A list that this run does not read is taken from the final DB.
+come out the same after a resume; forms that a part of the lists names may be begun before. A list
+that this run does not read is taken from the final DB.
 
 - known people: every person. Allowed people: with `deals`, the people that any version of a deal
   names, whether known or not; with `all`, every known person.

@@ -3,7 +3,8 @@
 The same records give the same bytes in every data table, whatever the order in which they were
 fetched: names, order and types come from all published records, which are then laid down in the
 order of their ids. Their kinds were noted while they were stored; only a table whose records are
-not all published as they came is read for them once more. The file is in rollback-journal mode,
+not all published as they came (submissions, and lists with two versions of an id, as those that
+were split have) is read for them once more. The file is in rollback-journal mode,
 checked and on the disk when this returns; when it raises, nothing is left of it. A `run_tag` of ''
 in the manifest means that no run has read the table yet.
 """
