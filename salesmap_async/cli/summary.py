@@ -67,16 +67,16 @@ def _floor(floor: Floor) -> str:
         bound = f"{floor.table} alone, one answer after the other"
     else:
         bound = "one request per interval"
-    return f"{floor.seconds:.1f} s = {floor.pages:,} pages x {floor.page_s:.3g} s: {bound}"
+    return f"{floor.seconds:.1f} s: {floor.pages:,} pages x {floor.page_s:.3g} s, {bound}"
 
 
 def _lines(report: RunReport) -> list[str]:
     paths = report.paths
     traffic = report.traffic
     lines = [
-        f"{traffic.requests} requests in {traffic.seconds:.1f} s, {traffic.retries} retries, "
-        f"{traffic.refusals} refused (429), {traffic.waited_s:.0f} s waited for the quota",
-        f"floor      {_floor(report.floor)}",
+        f"{traffic.requests:,} requests in {traffic.seconds:.1f} s; floor {_floor(report.floor)}",
+        f"{traffic.retries} retries, {traffic.refusals} refused (429), "
+        f"{traffic.waited_s:.0f} s waited for the quota",
         f"final DB   {paths.final_db}",
         f"backup     {paths.backup_db if paths.backup_db.exists() else 'none'}",
         f"log        {paths.log_file}",
