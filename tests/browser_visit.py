@@ -11,7 +11,7 @@ import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
@@ -56,14 +56,19 @@ document.addEventListener("securitypolicyviolation", (event) => {
 
 
 class Served:
-    """`python -m salesmap_async serve` over one DB, on a free port of loopback."""
+    """`python -m salesmap_async serve` over one DB, on a free port of loopback.
 
-    def __init__(self, db: Path, *arguments: str) -> None:
+    `variables` are set in its environment.
+    """
+
+    def __init__(
+        self, db: Path, *arguments: str, variables: Mapping[str, str] | None = None
+    ) -> None:
         self.db = db
         self._process = subprocess.Popen(
             [sys.executable, *SERVE, *_paths(db), *arguments],
             cwd=db.parent,
-            env={"PYTHONIOENCODING": "utf-8", **_kept_variables()},
+            env={"PYTHONIOENCODING": "utf-8", **_kept_variables(), **(variables or {})},
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             encoding="utf-8",

@@ -20,6 +20,7 @@ HEADINGS = [
 CONFIG = f"""
 base_year = {BASE_YEAR}
 crm_url = "https://crm.example.com"
+own_side_owner_label = "담당자(우리)"
 
 [[teams]]
 key = "edu1"
@@ -35,7 +36,7 @@ crm_team = ["아무도 아닌 팀"]
 
 @pytest.fixture(scope="module")
 def configured(snapshot_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
-    """A server with a CRM address and a second team, which the CRM does not know."""
+    """A server with a CRM address, another word for our side, and a team the CRM lacks."""
     config = tmp_path_factory.mktemp("config") / "dashboard.toml"
     config.write_text(CONFIG, encoding="utf-8")
     with Served(snapshot_db, "--config", str(config)) as server:
@@ -146,3 +147,20 @@ async def test_a_team_that_the_crm_does_not_know_is_said_aloud(
     await expect(visit.page.locator(".screen > .banner")).to_contain_text("team_not_found")
     await expect(visit.page.locator(".screen > .banner")).to_contain_text("아무도 아닌 팀")
     await expect(visit.panel("retention")).to_contain_text("해당하는 딜이 없습니다")
+
+
+async def test_the_own_side_is_called_as_configured(visitors: Visitors, configured: Served) -> None:
+    """In the deal check, the list, at the head of an organization and in its Won summary."""
+    visit = await visitors.come(configured.url)
+    await visit.open("#edu1-dealcheck")
+    await expect(visit.panel("retention").locator("th").nth(8)).to_have_text("담당자(우리)")
+    await visit.open()
+    heading = visit.page.get_by_role("columnheader", name="담당자(우리)")
+    await expect(heading).to_have_count(1)
+    await visit.rows("found-panel").first.click()
+    await expect(visit.page.locator(".details dt", has_text="담당자(우리)")).to_have_count(1)
+    await expect(visit.panel("won-panel").locator("th", has_text="담당자(우리)")).to_have_text(
+        ["담당자(우리)", f"{BASE_YEAR} 담당자(우리)"]
+    )
+    await visit.settled()
+    await expect(visit.page.get_by_text("담당자(자사)")).to_have_count(0)

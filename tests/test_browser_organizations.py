@@ -12,9 +12,25 @@ from typing import Any
 import pytest
 from playwright.async_api import Route, expect
 
-from tests.browser_visit import Served, Visit, Visitors, copied, eok, won_organization
+from tests.browser_visit import (
+    Served,
+    Visit,
+    Visitors,
+    copied,
+    eok,
+    won_organization,
+)
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
+
+REFUSALS = {
+    "/orgs/nobody": "조직을 찾을 수 없습니다: nobody",
+    "/people/nobody/deals": "사람을 찾을 수 없습니다: nobody",
+    "/deals/nobody/memos": "딜을 찾을 수 없습니다: nobody",
+    "/deal-check/nobody": "설정에 없는 팀입니다: nobody",
+    "/deal-check?team=nobody": "설정에 없는 팀입니다: nobody",
+    "/orgs?limit=0": "요청한 값이 올바르지 않습니다. 주소(링크)를 확인하세요.",
+}
 
 
 async def organizations(visit: Visit, **query: str) -> list[dict[str, Any]]:
@@ -127,6 +143,22 @@ async def test_the_list_follows_the_letters(visit: Visit) -> None:
     await expect(visit.page.locator("#org-options")).to_be_hidden()
 
 
+async def test_arrow_up_in_an_unmarked_list_marks_its_last_name(visit: Visit) -> None:
+    """And once more the last but one; from the first name it goes to the last again."""
+    await visit.open()
+    await visit.rows("found-panel").first.wait_for()
+    options = visit.page.locator("#org-options [role=option]")
+    last = await options.count() - 1
+    assert last > 1
+    await visit.page.locator("#org-search").focus()
+    for key, place in (("ArrowUp", last), ("ArrowUp", last - 1), ("ArrowDown", last)):
+        await visit.page.keyboard.press(key)
+        await expect(options.nth(place)).to_have_attribute("aria-selected", "true")
+    await visit.page.keyboard.press("ArrowDown")
+    await visit.page.keyboard.press("ArrowUp")
+    await expect(options.nth(last)).to_have_attribute("aria-selected", "true")
+
+
 async def test_a_late_answer_is_dropped(visit: Visit) -> None:
     """The answer to the first letters comes after the one to all letters, and changes nothing."""
     await visit.open()
@@ -160,6 +192,26 @@ async def test_a_search_without_a_result_says_so(visit: Visit) -> None:
     await visit.page.get_by_role("button", name="검색", exact=True).click()
     await expect(visit.panel("found-panel")).to_contain_text("찾은 조직이 없습니다")
     await expect(visit.page.locator("#org-select option")).to_have_count(1)
+
+
+async def test_a_search_that_finds_nothing_in_a_size_can_be_widened(visit: Visit) -> None:
+    """The size stays as chosen until the button is pressed; then the letters are kept."""
+    everyone = await organizations(visit, size="전체", limit="500")
+    other = next(each for each in everyone if each["size"] not in (None, "", "대기업"))
+    widen = visit.page.get_by_role("button", name="전체 규모에서 찾기")
+    await visit.open()
+    await visit.rows("found-panel").first.wait_for()
+    await visit.page.locator("#org-search").fill(other["id"])
+    await widen.wait_for()
+    await expect(visit.page.locator("#size-select")).to_have_value("대기업")
+    await widen.click()
+    await expect(visit.rows("found-panel")).to_have_count(1)
+    await expect(visit.rows("found-panel")).to_contain_text(other["name"])
+    await expect(visit.page.locator("#size-select")).to_have_value("전체")
+    await expect(visit.page.locator("#org-search")).to_be_focused()
+    await visit.page.locator("#org-search").fill("그런 조직은 없다")
+    await expect(visit.panel("found-panel")).to_contain_text("찾은 조직이 없습니다")
+    await expect(widen).to_have_count(0)
 
 
 async def test_a_size_without_organizations_falls_back_to_all(
@@ -254,11 +306,31 @@ async def test_reset_clears_everything(visit: Visit) -> None:
 
 
 async def test_an_unknown_organization_is_said_to_be_unknown(visit: Visit) -> None:
-    """What the API said is shown, and nothing else pretends to be there."""
-    await visit.open("#org-view?org=nobody")
-    await expect(visit.page.locator(".details .failure").first).to_be_visible()
+    """In Korean, the API's own words below; nothing else pretends to be there, nor StatePath."""
+    organization = won_organization(await organizations(visit, size="대기업"))
+    state_path = visit.page.get_by_role("button", name="StatePath 보기")
+    await visit.open(f"#org-view?org={organization}")
+    await expect(state_path).to_be_enabled()
+    await visit.page.evaluate("location.hash = '#org-view?org=nobody'")
+    failure = visit.page.locator(".details .failure").first
+    await expect(failure.locator(".failure-text")).to_have_text("조직을 찾을 수 없습니다: nobody")
+    await expect(failure.locator(".failure-original")).to_contain_text("no organization nobody")
     await expect(visit.panel("people-panel")).to_be_hidden()
+    await visit.settled()
+    await expect(state_path).to_be_disabled()
     visit.expect_complaint("404")
+
+
+async def test_what_the_api_refuses_is_said_in_korean(visit: Visit) -> None:
+    """The page has a sentence for each of the API's usual refusals, and keeps the API's words."""
+    await visit.open()
+    await visit.settled()
+    asked = "path => Api.get(path).catch(error => [error.message, error.original])"
+    for path, sentence in REFUSALS.items():
+        said, original = await visit.page.evaluate(asked, path)
+        assert said == sentence
+        assert re.search("[a-z]", original)
+    visit.expect_complaint("status of 4")
 
 
 async def test_a_formatted_memo_stands_in_a_frame_that_may_do_nothing(visit: Visit) -> None:

@@ -20,6 +20,11 @@ pytestmark = pytest.mark.asyncio(loop_scope="session")
 STATIC_PORT = 8001
 STATIC_SERVER = ("-m", "http.server", str(STATIC_PORT), "--bind", "127.0.0.1")
 USUAL_API = "http://localhost:8000/api"
+TOKEN = "a-token-for-this-test"
+USER_AND_PASSWORD = {
+    "SALESMAP_DASHBOARD_USER": "영업팀",
+    "SALESMAP_DASHBOARD_PASSWORD": "비밀:번호 é",
+}
 
 
 @pytest.fixture(scope="module")
@@ -116,16 +121,118 @@ async def test_a_link_cannot_lead_to_a_foreign_api(visitors: Visitors, served: S
     assert all(url.startswith(served.url) for url in visit.asked)
 
 
+async def test_an_address_that_the_api_does_not_know_is_said_in_korean(
+    visitors: Visitors, served: Served
+) -> None:
+    """A page beside another version of the API: a Korean sentence, the API's own words below it."""
+    visit = await visitors.come(served.url)
+    await visit.page.goto(f"{served.url}/?api={served.url}/no-such-api")
+    banner = visit.page.locator("[data-matter=api]")
+    await expect(banner.locator(".failure-text")).to_contain_text("API에 없는 주소입니다")
+    await expect(banner.locator(".failure-original")).to_have_text("Not Found")
+    await visit.settled()
+    visit.expect_complaint("404")
+
+
+# A server that wants a proof
+
+
+@pytest.fixture(scope="module")
+def with_token(snapshot_db: Path) -> Iterator[Served]:
+    """A server that wants a token."""
+    with Served(snapshot_db, "--auth-token", TOKEN) as server:
+        yield server
+
+
+async def asked_for_proof(visitors: Visitors, static_server: str, server: Served) -> Visit:
+    """Return a visit from the static server, which stands before the form of a fresh tab."""
+    visit = await visitors.come(static_server)
+    await visit.page.goto(f"{static_server}/{PAGE_FILE.name}?api={server.url}/api")
+    await visit.page.locator(".sign-in").wait_for()
+    return visit
+
+
+async def is_let_in(visit: Visit) -> None:
+    """The list is there, without any banner; the refusals before are no complaint."""
+    await visit.rows("found-panel").first.wait_for()
+    await visit.settled()
+    await expect(visit.page.locator(".banner")).to_have_count(0)
+    visit.expect_complaint("401")
+
+
 async def test_a_server_with_a_token_is_asked_with_it(
-    visitors: Visitors, snapshot_db: Path, static_server: str
+    visitors: Visitors, with_token: Served, static_server: str
 ) -> None:
     """The page asks the person for it, once, and keeps it for this tab."""
-    with Served(snapshot_db, "--auth-token", "a-token-for-this-test") as server:
-        visit = await visitors.come(static_server)
-        await visit.page.goto(f"{static_server}/{PAGE_FILE.name}?api={server.url}/api")
-        await visit.page.get_by_label("접근 토큰").fill("a-token-for-this-test")
+    visit = await asked_for_proof(visitors, static_server, with_token)
+    await expect(visit.page.get_by_label("사용자 이름")).to_have_count(0)
+    await expect(visit.page.locator("[data-matter=api]")).to_have_count(0)
+    await visit.page.get_by_label("접근 토큰").fill(TOKEN)
+    await visit.page.get_by_role("button", name="확인").click()
+    await is_let_in(visit)
+    await visit.page.reload()
+    await visit.rows("found-panel").first.wait_for()
+    await visit.settled()
+    assert await visit.page.evaluate("localStorage.length") == 0
+
+
+async def test_a_token_that_no_header_can_carry_is_refused_in_the_form(
+    visitors: Visitors, with_token: Served, static_server: str
+) -> None:
+    """With the reason; the right one can be given at once, and a wrong one is said to be wrong."""
+    visit = await asked_for_proof(visitors, static_server, with_token)
+    field = visit.page.get_by_label("접근 토큰")
+    confirm = visit.page.get_by_role("button", name="확인")
+    problem = visit.page.locator(".sign-in-problem")
+    await field.fill("한글 토큰")
+    await confirm.click()
+    await expect(problem).to_contain_text("영문자, 숫자, 기호만")
+    await field.fill("not-the-token")
+    await confirm.click()
+    await expect(problem).to_contain_text("받아들이지 않았습니다")
+    await field.fill(TOKEN)
+    await confirm.click()
+    await is_let_in(visit)
+
+
+async def test_a_stored_token_that_no_header_can_carry_is_dropped(
+    visitors: Visitors, with_token: Served, static_server: str
+) -> None:
+    """It does not lock the tab out: the page asks again."""
+    visit = await asked_for_proof(visitors, static_server, with_token)
+    stored = "sessionStorage.getItem('salesmap.authorization')"
+    await visit.page.evaluate("sessionStorage.setItem('salesmap.authorization', 'Bearer 토큰')")
+    await visit.page.reload()
+    await visit.page.get_by_label("접근 토큰").fill(TOKEN)
+    assert await visit.page.evaluate(stored) is None
+    await visit.page.get_by_role("button", name="확인").click()
+    await is_let_in(visit)
+    assert await visit.page.evaluate(stored) == f"Bearer {TOKEN}"
+
+
+async def test_a_server_with_a_password_is_asked_with_it(
+    visitors: Visitors, snapshot_db: Path, static_server: str
+) -> None:
+    """User and password in any letters; a half-filled form says what it lacks."""
+    with Served(snapshot_db, variables=USER_AND_PASSWORD) as server:
+        visit = await asked_for_proof(visitors, static_server, server)
+        await expect(visit.page.get_by_label("접근 토큰")).to_have_count(0)
+        confirm = visit.page.get_by_role("button", name="확인")
+        await visit.page.get_by_label("사용자 이름").fill("영업팀")
+        await confirm.click()
+        await expect(visit.page.locator(".sign-in-problem")).to_contain_text("모두 입력하세요")
+        await visit.page.get_by_label("비밀번호").fill("비밀:번호 é")
+        await confirm.click()
+        await is_let_in(visit)
+
+
+async def test_a_server_with_both_takes_either(
+    visitors: Visitors, snapshot_db: Path, static_server: str
+) -> None:
+    """The form has the fields of both; the token alone is enough."""
+    with Served(snapshot_db, "--auth-token", TOKEN, variables=USER_AND_PASSWORD) as server:
+        visit = await asked_for_proof(visitors, static_server, server)
+        await expect(visit.page.locator(".sign-in input")).to_have_count(3)
+        await visit.page.get_by_label("접근 토큰").fill(TOKEN)
         await visit.page.get_by_role("button", name="확인").click()
-        await visit.rows("found-panel").first.wait_for()
-        await visit.settled()
-        await expect(visit.page.locator(".banner")).to_have_count(0)
-        visit.expect_complaint("401")
+        await is_let_in(visit)

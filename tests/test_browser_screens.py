@@ -25,6 +25,14 @@ from tests.browser_visit import (
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
 KNOWN_HOSTS = {"localhost:8000", "localhost:*", "127.0.0.1:*", "www.w3.org"}
+SCROLLS_NOTED = """
+window.__scrolls = [];
+const scroll = Element.prototype.scrollIntoView;
+Element.prototype.scrollIntoView = function (how) {
+  window.__scrolls.push([this.id, how.behavior]);
+  scroll.call(this, how);
+};
+"""
 MENU = ["조직/People/Deal 뷰어", "파이프라인 현황", "스냅샷 운영", "교육 1팀 딜체크"]
 
 
@@ -166,6 +174,44 @@ async def test_a_phone_needs_no_sideways_scrolling(
         inside = "e => e.querySelector('.modal-body').scrollWidth - e.clientWidth"
         assert await visit.dialog.evaluate(inside) <= 0
         await visit.page.keyboard.press("Escape")
+
+
+async def test_a_phone_is_led_from_a_won_row_to_its_people(
+    visitors: Visitors, served: Served
+) -> None:
+    """The people come into view and their heading has the focus; without motion where asked."""
+    visit = await visitors.come(served.url, size_px=PHONE_PX, reduced_motion="reduce")
+    await visit.page.add_init_script(SCROLLS_NOTED)
+    await visit.open("#org-view")
+    await visit.rows("found-panel").first.click()
+    await visit.rows("won-panel").first.wait_for()
+    await visit.settled()
+    people = visit.panel("people-panel")
+    await expect(people.locator("h2")).not_to_be_in_viewport()
+    await visit.rows("won-panel").first.click()
+    await expect(people.locator("h2")).to_be_focused()
+    await expect(people.locator("h2")).to_be_in_viewport()
+    await visit.settled()
+    await visit.page.keyboard.press("Tab")
+    await expect(people.get_by_role("button", name="필터 해제")).to_be_focused()
+    await visit.page.emulate_media(reduced_motion="no-preference")
+    await visit.rows("won-panel").first.click()
+    await expect(people.locator("h2")).to_be_focused()
+    led = [["people-panel", "auto"], ["people-panel", "smooth"]]
+    assert await visit.page.evaluate("window.__scrolls") == led
+    await visit.settled()
+
+
+async def test_a_wide_screen_stays_where_a_won_row_was_clicked(visit: Visit) -> None:
+    """Its people stand below it: the row keeps the focus."""
+    await visit.page.add_init_script(SCROLLS_NOTED)
+    await visit.open("#org-view")
+    await visit.rows("found-panel").first.click()
+    await visit.rows("won-panel").first.click()
+    await visit.rows("deals-panel").first.wait_for()
+    await visit.settled()
+    await expect(visit.rows("won-panel").first).to_be_focused()
+    assert await visit.page.evaluate("window.__scrolls") == []
 
 
 async def test_the_menu_is_a_drawer_on_a_phone(visitors: Visitors, served: Served) -> None:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.async_api import Locator, expect
 
-from tests.browser_visit import BASE_YEAR, Visit, Visitors, eok
+from tests.browser_visit import BASE_YEAR, Served, Visit, Visitors, copied, eok
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -80,6 +83,33 @@ async def test_the_chart_is_as_high_as_the_amounts(visit: Visit) -> None:
     tip = await bars.nth(by_amount[-1]).get_attribute("data-tip")
     assert tip is not None
     assert eok(round(max(amounts) * 10**8)) in tip
+
+
+async def test_the_chart_rounds_as_the_table_does(
+    visitors: Visitors, snapshot_db: Path, tmp_path: Path
+) -> None:
+    """1.115억 is 1.12억 in both: half away from zero, from whole KRW."""
+    with copied(snapshot_db, tmp_path) as db:
+        with closing(sqlite3.connect(db)) as connection, connection:
+            connection.execute('UPDATE deal SET "금액" = NULL')
+            organization, deal = connection.execute(
+                "SELECT organizationId, id FROM deal "
+                "WHERE \"상태\" = 'Won' AND organizationId IS NOT NULL LIMIT 1"
+            ).fetchone()
+            connection.execute(
+                'UPDATE deal SET "금액" = 111500000, "계약 체결일" = ? WHERE id = ?',
+                (f"{BASE_YEAR}-06-01T00:00:00.000Z", deal),
+            )
+        config = tmp_path / "dashboard.toml"
+        config.write_text(f"base_year = {BASE_YEAR}\n", encoding="utf-8")
+        with Served(db, "--config", str(config)) as server:
+            visit = await visitors.come(server.url)
+            await visit.open(f"#org-view?org={organization}")
+            await visit.page.get_by_role("button", name="StatePath 보기").click()
+            cells = visit.dialog.get_by_role("table", name="4셀 비교").locator("td")
+            await expect(cells.filter(has_text="1.12억 (P0)")).to_have_count(1)
+            await expect(visit.dialog.locator(".chart .value", has_text="1.12")).to_have_count(1)
+            await visit.settled()
 
 
 @pytest.mark.parametrize("way", ["button", "escape", "backdrop"])

@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from salesmap_async.dashboard.caveats import DECIDES, DECIDES_DEAL_CHECK
 from salesmap_async.dashboard.columns import DEFAULT_COLUMNS
 from salesmap_async.dashboard.config import DashboardConfig
+from salesmap_async.publish.sqlite_file import column_types, opened, quoted
 from tests.dashboard_db import VECTOR, Records, answer, app_over, asking, change, make_db
 
 FULL: Records = {
@@ -46,7 +48,7 @@ READ: dict[str, tuple[str, ...]] = {
     "/api/deals/d1/memos": ("memo.dealId", "memo.text", "memo.createdAt"),
     "/api/orgs/o1/won-summary": (
         "deal.organizationId", "deal.peopleId", "deal.상태", "deal.계약 체결일", "deal.금액",
-        "deal.담당자", "people.소속 상위 조직", "people.이름",
+        "deal.담당자", "people.organizationId", "people.소속 상위 조직", "people.이름",
     ),
     "/api/orgs/o1/won-groups-json": (
         "organization.업종", "organization.업종 구분(대)", "organization.업종 구분(중)",
@@ -80,6 +82,11 @@ def full_db(folder: Path) -> Path:
     db = make_db(folder / "final.db", FULL)
     change(db, "UPDATE people SET \"제출된 웹폼 목록\" = '[]'")
     return db
+
+
+def column_names(db: Path, table: str) -> list[str]:
+    with opened(db, "ro") as connection:
+        return [name for name, _ in column_types(connection, table)]
 
 
 def without(db: Path, column: str) -> None:
@@ -173,6 +180,20 @@ async def test_a_field_may_be_called_otherwise(tmp_path: Path) -> None:
     assert (await answer(app, "/api/meta"))["warnings"] == []
 
 
+@pytest.mark.parametrize("name", DECIDES)
+async def test_leaving_out_what_decides_figures_is_a_warning(tmp_path: Path, name: str) -> None:
+    """No such field in the workspace: the answers are there, and the page says what they lack."""
+    table, _, meaning = name.partition(".")
+    columns = {each: dict(meanings) for each, meanings in DEFAULT_COLUMNS.items()}
+    columns[table][meaning] = ""
+    app = app_over(full_db(tmp_path), DashboardConfig(columns=columns))
+    (warning,) = (await answer(app, "/api/meta"))["warnings"]
+    assert warning.startswith(f"{name}: ")
+    assert DECIDES[name] in warning
+    of_deal_check = (await answer(app, "/api/deal-check/edu1"))["meta"]["warnings"]
+    assert of_deal_check == ([warning] if name in DECIDES_DEAL_CHECK else [])
+
+
 async def test_a_renamed_field_is_found(tmp_path: Path) -> None:
     """`column_map` says where a key of the CRM went that SQLite could not keep apart."""
     db = full_db(tmp_path)
@@ -202,3 +223,53 @@ async def test_what_is_absent_is_a_warning_of_the_page(tmp_path: Path) -> None:
     without(db, "deal.카테고리")
     (warning,) = (await answer(app_over(db), "/api/meta"))["warnings"]
     assert "deal.카테고리" in warning
+
+
+@pytest.mark.parametrize("name", ["deal.상태", "deal.계약 체결일", "deal"])
+async def test_the_page_begins_whatever_is_absent(tmp_path: Path, name: str) -> None:
+    """Also where what is missing would be needed to count what cannot be read."""
+    db = full_db(tmp_path)
+    if name == "deal":
+        change(db, "DROP TABLE deal")
+    else:
+        without(db, name)
+    warnings = (await answer(app_over(db), "/api/meta"))["warnings"]
+    assert any(warning.startswith(f"{name}: ") for warning in warnings)
+
+
+async def test_blobs_are_answered_as_text(tmp_path: Path) -> None:
+    """The collector writes none; whoever did must not make an endpoint fail."""
+    db = full_db(tmp_path)
+    for table in ("organization", "people", "deal", "memo", "team", "webform_history"):
+        names = column_names(db, table)
+        change(db, f"UPDATE {table} SET " + ", ".join(
+            f"{quoted(name)} = CAST({quoted(name)} AS BLOB)" for name in names))  # fmt: skip
+    change(db, "UPDATE deal SET \"이름\" = X'FFFE41'", "UPDATE manifest SET endpoint = X'FF'")
+    async with asking(app_over(db)) as client:
+        codes = {path: (await client.get(path)).status_code for path in (*READ, "/api/tables")}
+        listed = (await client.get("/api/orgs")).json()["items"]
+    assert set(codes.values()) <= {200, 404}, codes
+    assert codes["/api/orgs"] == codes["/api/deal-check/edu1"] == codes["/api/tables"] == 200
+    assert {each["name"] for each in listed} == {"가상전자", "다른회사"}
+
+
+async def test_a_blob_in_a_text_is_decoded(tmp_path: Path) -> None:
+    """Bytes that are no text become the sign for that."""
+    db = full_db(tmp_path)
+    change(db, "UPDATE deal SET \"이름\" = X'41FF'")
+    (deal, *_) = (await answer(app_over(db), "/api/people/p1/deals"))["items"]
+    assert deal["name"] == "A\ufffd"
+
+
+async def test_contract_dates_that_cannot_be_read_are_counted(tmp_path: Path) -> None:
+    """They belong to no year: the page says how many Won deals are not in the sums."""
+    db = full_db(tmp_path)
+    change(
+        db,
+        "UPDATE deal SET \"계약 체결일\" = '언젠가' WHERE id IN ('d1', 'd2')",
+        "UPDATE deal SET \"계약 체결일\" = '' WHERE id = 'd3'",
+        "UPDATE deal SET \"계약 체결일\" = 'x', \"상태\" = 'Lost' WHERE id = 'd4'",
+    )
+    (warning,) = (await answer(app_over(db), "/api/meta"))["warnings"]
+    assert warning.startswith("deal.계약 체결일: ")
+    assert "Won 딜 2건" in warning

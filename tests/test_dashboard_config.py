@@ -19,7 +19,7 @@ crm_url = "https://crm.example.com/workspace/"
 own_side_owner_label = "담당자(우리)"
 online_formats = ["온라인"]
 lane_keywords = ["HR"]
-allowed_hosts = ["dashboard.example.com"]
+allowed_hosts = ["dashboard-1.example.com", "192.168.0.7", "2001:db8::1"]
 
 [statuses]
 won = "성사"
@@ -66,7 +66,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         own_side_owner_label="담당자(우리)",
         online_formats=frozenset({"온라인"}),
         lane_keywords=("HR",),
-        allowed_hosts=("dashboard.example.com",),
+        allowed_hosts=("dashboard-1.example.com", "192.168.0.7", "2001:db8::1"),
         statuses=Statuses(won="성사", lost="실패", open="진행"),
         teams=(
             Team(
@@ -101,6 +101,16 @@ def test_nothing_said_is_the_contracts_default(tmp_path: Path) -> None:
         ("default_size = ' '", "default_size", "a text"),
         ("crm_url = 'javascript:alert(1)'", "crm_url", "an address like"),
         ("crm_url = 'https://[x'", "crm_url", "an address like"),
+        ("crm_url = 'https://me:pw@crm.example.com'", "crm_url", "without password"),
+        ("crm_url = 'https://crm.example.com/?q=1'", "crm_url", "query"),
+        ("crm_url = 'https://crm.example.com/#top'", "crm_url", "fragment"),
+        ("crm_url = 'https://crm.example.com:x'", "crm_url", "an address like"),
+        ("allowed_hosts = ['crm.example.com:8000']", "'crm.example.com:8000'", "without port"),
+        ("allowed_hosts = ['https://crm.example.com']", "'https://crm.example.com'", "scheme"),
+        ("allowed_hosts = ['*.example.com']", "'*.example.com'", "names like crm.example.com"),
+        ("allowed_hosts = ['crm.example.com/x']", "allowed_hosts", "path"),
+        ("allowed_hosts = ['[::1]']", "allowed_hosts", "IP addresses"),
+        ("allowed_hosts = ['가상.example.com']", "allowed_hosts", "names like"),
         ("online_formats = '온라인'", "online_formats", "a list of texts"),
         ("lane_keywords = ['HR', '']", "lane_keywords", "a list of texts"),
         ("statuses = 'Won'", "statuses", "a table"),
@@ -158,12 +168,15 @@ def test_the_environment_names_what_the_options_would(
     assert config_from({"SALESMAP_DASHBOARD_CONFIG": "other.toml"}).base_year == 2023
 
 
-def test_half_a_proof_is_refused() -> None:
-    """A user without a password, or a password without a user, would protect nothing."""
+def test_a_proof_that_cannot_work_is_refused() -> None:
+    """Half a pair would protect nothing; a browser cannot send other letters than ASCII."""
     for lonely in ("SALESMAP_DASHBOARD_USER", "SALESMAP_DASHBOARD_PASSWORD"):
         with pytest.raises(UsageError, match=lonely):
             access_from({lonely: "x"})
     with pytest.raises(UsageError, match="colon"):
         access_from({"SALESMAP_DASHBOARD_USER": "a:b", "SALESMAP_DASHBOARD_PASSWORD": "x"})
+    for token in ("비밀", "a\nb"):
+        with pytest.raises(UsageError, match="ASCII"):
+            access_from({"SALESMAP_DASHBOARD_TOKEN": token})
     assert not access_from({"SALESMAP_DASHBOARD_TOKEN": " "}).needs_proof
     assert access_from({"SALESMAP_DASHBOARD_ALLOW_FILE_ORIGIN": "1"}).allow_file_origin

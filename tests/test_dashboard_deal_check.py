@@ -23,7 +23,7 @@ from tests.dashboard_db import (
 )
 
 TEAM = {"id": "t1", "name": "교육 1팀", "teammateList": [
-    {"id": "u1", "name": "김가상"}, {"id": "u2", "name": "이예시"},
+    {"id": "u1", "name": "김가상"}, {"id": "u2", "name": "이예시"}, "정연습",
 ]}  # fmt: skip
 
 
@@ -49,6 +49,7 @@ async def checked(tmp_path: Path, deals: list[Record], **records: list[Record]) 
     [
         ({"id": "u1", "name": "누구든"}, True),
         ({"id": "u9", "name": "김가상"}, False),
+        ({"id": "u9", "name": "정연습"}, True),
         ([{"id": "u9", "name": "박견본"}, {"id": "u2", "name": "이예시"}], True),
         ({"name": "이예시"}, True),
         ({"name": "이예시B"}, True),
@@ -62,7 +63,7 @@ async def checked(tmp_path: Path, deals: list[Record], **records: list[Record]) 
     ],
 )
 async def test_a_deal_counts_by_its_owner(tmp_path: Path, owner: object, is_members: bool) -> None:
-    """Ids decide; without one the name does, without its last letter; every form of owner."""
+    """Ids decide; where one side has none the name does, without its last letter."""
     items = await checked(tmp_path, [open_deal("d1", owner)])
     assert [item["dealId"] for item in items] == (["d1"] if is_members else [])
 
@@ -190,9 +191,9 @@ def test_the_team_is_the_first_name_that_the_crm_knows(tmp_path: Path, crm_name:
     db = make_db(tmp_path / "final.db", {"team": teams})
     with snapshot_of(db) as snapshot:
         members = members_of(snapshot, DashboardConfig().teams[0])
-    assert (members.found, members.count, members.ids) == (
-        True,
-        2,
+    assert (members.crm_team, members.count, members.ids) == (
+        crm_name,
+        3,
         frozenset({"u1", "u2"}),
     )
 
@@ -216,6 +217,37 @@ async def test_a_team_that_the_crm_does_not_know_is_a_warning(tmp_path: Path) ->
         ["d1", "d2"],
         2,
     )
+
+
+@pytest.mark.parametrize(
+    ("extra", "owner", "is_members"),
+    [
+        ("박견본", {"id": "u7", "name": "박견본"}, True),
+        ("박견본", {"id": "u7", "name": "박견본B"}, True),
+        ("박견본B", {"id": "u7", "name": "박견본"}, True),
+        ("박견본", {"id": "u7", "name": "박견"}, False),
+        ("박견본", {"id": "u7"}, False),
+        ("u7", {"id": "u7", "name": "누구든"}, True),
+        ("u7", {"id": "u8", "name": "박견본"}, False),
+        ("7b", {"id": "7c"}, False),
+        ("박견본", {"id": "u9", "name": "김가상"}, False),
+    ],
+)
+async def test_an_extra_member_counts_by_name_or_id(
+    tmp_path: Path, extra: str, owner: object, is_members: bool
+) -> None:
+    """Also where the CRM knows the owner's id; the CRM's own members still count by theirs."""
+    db = make_db(tmp_path / "final.db", {"deal": [open_deal("d1", owner)], "team": [TEAM]})
+    team = Team(key="x", label="x", crm_team=("교육 1팀",), extra_members=(extra,))
+    found = await answer(app_over(db, DashboardConfig(teams=(team,))), "/api/deal-check/x")
+    assert len(found["items"]) == is_members
+
+
+async def test_the_team_is_named_as_the_crm_names_it(tmp_path: Path) -> None:
+    """Of several configured names the one that was found."""
+    db = make_db(tmp_path / "final.db", {"team": [TEAM]})
+    found = await answer(app_over(db), "/api/deal-check/edu1")
+    assert found["meta"]["team"]["crm_team"] == "교육 1팀"
 
 
 async def test_the_three_addresses_of_the_deal_check(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from tests.dashboard_db import (
     answer,
     app_over,
     asking,
+    change,
     make_db,
     organization,
     person,
@@ -146,7 +147,7 @@ async def test_sizes_are_those_in_use(orgs_db: Path) -> None:
 @pytest.mark.parametrize(
     "query",
     ["limit=0", "limit=501", "limit=x", "offset=-1", "offset=99999999999999999999", "base_year=1",
-     "search=" + "a" * 201],
+     "search=" + "a" * 201, "search=a%00b", "size=%00"],
 )  # fmt: skip
 async def test_a_bad_parameter_is_422(orgs_db: Path, query: str) -> None:
     """Each bound, also beyond what SQLite can count."""
@@ -287,6 +288,59 @@ async def test_the_won_summary_groups_by_upper_organization(tmp_path: Path) -> N
          "contacts": ["김가상 p1", "김가상 p2"], "owners": ["김가상", "이예시"],
          "owners2025": ["김가상"], "dealCount": 2},
     ]  # fmt: skip
+
+
+async def test_a_won_deal_counts_for_the_same_upper_organization_everywhere(
+    tmp_path: Path,
+) -> None:
+    """Whose person works elsewhere, is unknown or nobody: 미입력, in all three answers."""
+    db = make_db(
+        tmp_path / "final.db",
+        {
+            "organization": [organization("o1"), organization("o2")],
+            "people": [
+                person("p1", "o1", **{UPPER: "인사팀"}),
+                person("p2", "o2", **{UPPER: "다른 인사팀"}),
+                person("p3", None, **{UPPER: "또 다른 팀"}),
+            ],
+            "deal": [
+                won("d1", 100_000_000, "2025-02-01", by="p1"),
+                won("d2", 10_000_000, "2025-02-01", by="p2"),
+                won("d3", 1_000_000, "2025-02-01", by="p3"),
+                won("d4", 100_000, "2025-02-01", by="gone"),
+                won("d5", 10_000, "2025-02-01"),
+            ],
+        },
+    )
+    app = app_over(db)
+    summary = (await answer(app, "/api/orgs/o1/won-summary"))["items"]
+    groups = (await answer(app, "/api/orgs/o1/won-groups-json"))["groups"]
+    item = (await answer(app, "/api/orgs/o1/statepath"))["item"]
+    parties = item["ops_reco"]["target_counterparties"]
+    expected = {"인사팀": 100_000_000, "미입력": 11_110_000}
+    assert {line["upper_org"]: line["won2025"] for line in summary} == expected
+    assert {group["upper_org"]: sum(deal["amount"] for deal in group["deals"])
+            for group in groups} == expected  # fmt: skip
+    assert {each["upper_org"]: round(each["amt_2025_eok"] * 100_000_000)
+            for each in parties} == expected  # fmt: skip
+
+
+async def test_a_person_without_an_id_collects_no_deals(tmp_path: Path) -> None:
+    """Deals without a person are nobody's, not those of whoever has no id."""
+    db = make_db(
+        tmp_path / "final.db",
+        {
+            "organization": [organization("o1")],
+            "people": [person("p1", "o1", **{UPPER: "인사팀"})],
+            "deal": [won("d1", 10, "2025-02-01")],
+        },
+    )
+    change(db, "UPDATE people SET id = NULL")
+    groups = (await answer(app_over(db), "/api/orgs/o1/won-groups-json"))["groups"]
+    assert {group["upper_org"]: len(group["deals"]) for group in groups} == {
+        "미입력": 1,
+        "인사팀": 0,
+    }
 
 
 async def test_won_groups_carry_people_forms_memos_and_deals(tmp_path: Path) -> None:

@@ -111,7 +111,8 @@ async def test_odd_ids_are_unknown_records(tmp_path: Path) -> None:
                 response = await client.get(path)
                 assert response.status_code in (404, 422), (path, response.text)
             response = await client.get(f"/api/orgs?search={odd}&size={odd}")
-            assert response.status_code == 200, (odd, response.text)
+            expected = 422 if "%00" in odd else 200
+            assert response.status_code == expected, (odd, response.text)
 
 
 async def test_a_lone_surrogate_is_refused(tmp_path: Path) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 
 import httpx
 import pytest
+from fastapi.routing import APIRoute
 
 from salesmap_async.dashboard.access import Access
 from salesmap_async.dashboard.app import STATIC
@@ -15,7 +18,8 @@ from salesmap_async.dashboard.memos import clean_html
 from salesmap_async.settings import Secret
 from tests.dashboard_db import VECTOR, app_over, asking, make_db
 
-TOKEN = Access(token=Secret("비밀 token"))
+TOKEN = Access(token=Secret("a token"))
+BOTH = Access(token=Secret("a token"), user="김가상", password=Secret("p:암호"))
 PASSWORD = Access(user="김가상", password=Secret("p:암호"))
 STRANGER = ("203.0.113.9", 40000)
 
@@ -37,9 +41,11 @@ async def asked(
     access: Access | None = None,
     client: tuple[str, int] = ("127.0.0.1", 50000),
     config: DashboardConfig | None = None,
+    more: Mapping[str, str] | None = None,
     **headers: str,
 ) -> httpx.Response:
-    sent = [(name.encode(), value.encode()) for name, value in headers.items()]
+    both = {**headers, **(more or {})}
+    sent = [(name.encode(), value.encode()) for name, value in both.items()]
     async with asking(app_over(db, config, access=access), client=client) as asker:
         return await asker.get(path, headers=sent)
 
@@ -55,6 +61,16 @@ async def test_without_a_proof_only_this_machine_is_answered(
     """Whatever server runs the app and wherever it listens: API, page and docs."""
     for path in ("/api/sizes", "/api/health", "/", "/docs", "/openapi.json"):
         assert (await asked(db, path, client=(client, 1))).status_code == code, path
+
+
+@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "x-real-ip"])
+async def test_what_was_passed_on_needs_a_proof(db: Path, header: str) -> None:
+    """A proxy's visitor is elsewhere, though a server may show him as this machine."""
+    for value in ("127.0.0.1", ""):
+        refused = await asked(db, more={header: value})
+        assert (refused.status_code, "proxy" in refused.json()["detail"]) == (403, True)
+        proven = await asked(db, access=TOKEN, authorization="Bearer a token", more={header: value})
+        assert proven.status_code == 200
 
 
 @pytest.mark.parametrize(
@@ -84,7 +100,7 @@ async def test_behind_a_proof_addresses_and_configured_names_are_known(db: Path)
     codes = {
         host: (
             await asked(db, access=TOKEN, client=STRANGER, config=config, host=host,
-                        authorization="Bearer 비밀 token")
+                        authorization="Bearer a token")
         ).status_code
         for host in ("192.168.0.7:80", "[2001:db8::1]", "dashboard.example.com", "evil.example")
     }  # fmt: skip
@@ -94,13 +110,13 @@ async def test_behind_a_proof_addresses_and_configured_names_are_known(db: Path)
 @pytest.mark.parametrize(
     ("access", "authorization", "code"),
     [
-        (TOKEN, "Bearer 비밀 token", 200),
-        (TOKEN, "bearer  비밀 token ", 200),
-        (TOKEN, basic("anybody", "비밀 token"), 200),
-        (TOKEN, "Bearer 비밀 toke", 401),
+        (TOKEN, "Bearer a token", 200),
+        (TOKEN, "bearer  a token ", 200),
+        (TOKEN, basic("anybody", "a token"), 200),
+        (TOKEN, "Bearer a toke", 401),
         (TOKEN, "Bearer ", 401),
-        (TOKEN, "비밀 token", 401),
-        (TOKEN, basic("비밀 token", ""), 401),
+        (TOKEN, "a token", 401),
+        (TOKEN, basic("a token", ""), 401),
         (TOKEN, "", 401),
         (PASSWORD, basic("김가상", "p:암호"), 200),
         (PASSWORD, basic("김가상", "p"), 401),
@@ -189,6 +205,42 @@ async def test_a_preflight_needs_no_proof_and_a_refusal_can_be_read(db: Path) ->
     assert preflight.headers["access-control-allow-headers"].lower().count("authorization") == 1
     assert refused.status_code == 401
     assert refused.headers["access-control-allow-origin"] == origin
+
+
+@pytest.mark.parametrize(
+    ("access", "ask"),
+    [(TOKEN, ["token"]), (PASSWORD, ["password"]), (BOTH, ["token", "password"])],
+)
+async def test_a_refusal_says_what_to_ask_for(db: Path, access: Access, ask: list[str]) -> None:
+    """The page shows the form for it."""
+    refused = await asked(db, access=access)
+    assert (refused.status_code, refused.json()["ask"]) == (401, ask)
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:8001", "null"])
+async def test_user_and_password_work_from_another_place(db: Path, origin: str) -> None:
+    """The page on a static server, or as a file, sends both in UTF-8 and may read the answer."""
+    access = replace(PASSWORD, allow_file_origin=True)
+    for given, code in (("p:암호", 200), ("p", 401)):
+        proof = basic("김가상", given)
+        response = await asked(db, access=access, origin=origin, authorization=proof)
+        assert response.status_code == code
+        assert response.headers["access-control-allow-origin"] == origin
+
+
+async def test_a_failure_is_json_and_safe_too(db: Path) -> None:
+    """What nobody expected is 500 with every header, so that the page can say so anywhere."""
+
+    async def fail() -> None:
+        raise RuntimeError("unexpected")
+
+    app = app_over(db)
+    app.router.routes.insert(0, APIRoute("/api/failing", fail))
+    async with asking(app) as client:
+        response = await client.get("/api/failing", headers={"Origin": "http://localhost:8001"})
+    assert (response.status_code, "detail" in response.json()) == (500, True)
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["access-control-allow-origin"] == "http://localhost:8001"
 
 
 @pytest.mark.parametrize(

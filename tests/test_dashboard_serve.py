@@ -6,12 +6,15 @@ import http.client
 import re
 import signal
 import socket
+import time
 from pathlib import Path
 
 import pytest
 
+from salesmap_async.publish.sqlite_file import opened
 from tests.dashboard_db import VECTOR, make_db
 from tests.dashboard_process import (
+    LIMIT_S,
     POSIX,
     address_of,
     get,
@@ -47,6 +50,35 @@ def test_serve_answers_until_ctrl_c(folder: Path) -> None:
     assert stop(process) == (0, "stopped\n")
 
 
+def test_a_second_ctrl_c_waits_for_no_request(folder: Path) -> None:
+    """One that is still being answered is cut short, without a traceback."""
+    process = start(folder, *SERVE, "--port", "0")
+    address = address_of(process)
+    port = int(address.rpartition(":")[2])
+    with opened(folder / "salesmap_latest.db", "rw") as writer:
+        writer.execute("BEGIN EXCLUSIVE")
+        with socket.create_connection(("127.0.0.1", port)) as waiting:
+            waiting.sendall(b"GET /api/orgs HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert get(address, "/api/health")[0] == 200
+            process.send_signal(signal.SIGINT)
+            wait_until_refused(port)
+            process.send_signal(signal.SIGINT)
+            code, said = wait_for(process)
+    assert (code, said) == (0, "stopped\n")
+
+
+def wait_until_refused(port: int) -> None:
+    """Wait until the first Ctrl-C has closed the port."""
+    ends_at = time.monotonic() + LIMIT_S
+    while time.monotonic() < ends_at:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+        except ConnectionError:
+            return
+        time.sleep(0.02)  # polling a port that another process closes, bounded above
+    raise AssertionError("the port stays open")
+
+
 def test_sigterm_ends_it(folder: Path) -> None:
     """A service manager stops it without a traceback."""
     process = start(folder, *SERVE, "--port", "0")
@@ -74,8 +106,7 @@ def test_the_db_is_named_by_option_or_variable(
     assert status == (200 if name == "salesmap_latest.db" else 503)
     if status == 503:
         command = f"python -m salesmap_async run --db-path {folder / name}"
-        assert found["detail"].startswith(f"Database not found at {folder / name}")
-        assert (found["command"], command in found["detail"]) == (command, True)
+        assert found == {"detail": f"Database not found at {folder / name}", "command": command}
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.0.2.1", "dashboard.example.com"])
@@ -89,11 +120,22 @@ def test_another_host_needs_a_proof(folder: Path, host: str) -> None:
 
 
 def test_another_host_with_a_proof_serves(folder: Path) -> None:
-    """With the token of a file; without it nobody is answered, and it is never printed."""
+    """With the token of a file before that of the environment; it is never printed.
+
+    What others write is printed beside the address for this machine.
+    """
     (folder / "token.txt").write_text("a-secret\n")
     options = ("--host", "0.0.0.0", "--auth-token-file", "token.txt")
-    process = start(folder, *SERVE, "--port", "0", *options)
-    address = address_of(process)
+    process = start(folder, *SERVE, "--port", "0", *options, SALESMAP_DASHBOARD_TOKEN="other")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    here, others = re.findall(r"http://(.+?):(\d+)/", line)
+    assert (here[0], others[0] in ("localhost", "0.0.0.0"), others[1]) == (
+        "localhost",
+        False,
+        here[1],
+    )
+    address = f"http://localhost:{here[1]}"
     assert get(address, "/api/sizes")[0] == 401
     assert get(address, "/api/sizes", Authorization="Bearer a-secret")[0] == 200
     code, said = stop(process)
@@ -134,6 +176,8 @@ def test_a_port_in_use_is_said(folder: Path) -> None:
         (("--config", "bad.toml"), "there is no key basis_year"),
         (("--auth-token-file", "none.txt"), "--auth-token-file none.txt cannot be read"),
         (("--auth-token-file", "empty.txt"), "--auth-token-file empty.txt is empty"),
+        (("--auth-token", "a", "--auth-token-file", "token.txt"), "give one of them"),
+        (("--auth-token", "비밀"), "ASCII"),
         (("--auth-user", "sales"), "SALESMAP_DASHBOARD_PASSWORD is not"),
         (("--host", "no such host", "--auth-token", "x"), "is no address of this machine"),
         (("--db-path", "."), "is a directory"),
@@ -144,6 +188,7 @@ def test_a_wrong_option_is_one_line(folder: Path, options: tuple[str, ...], word
     """Exit code 2, what is wrong, and no traceback."""
     (folder / "bad.toml").write_text("basis_year = 2025")
     (folder / "empty.txt").write_text("\n")
+    (folder / "token.txt").write_text("a-secret\n")
     code, said = wait_for(start(folder, *SERVE, *options))
     assert (code, words in said, "Traceback" in said) == (2, True, False), said
 
@@ -173,6 +218,23 @@ def test_uvicorn_serves_the_app(folder: Path, reload: tuple[str, ...]) -> None:
     assert get(address, "/api/meta", Host="evil.example")[0] == 400
     code, said = stop(process)
     assert (code in (0, 130, -signal.SIGINT), "Traceback" in said) == (True, False), said
+
+
+@pytest.mark.parametrize(
+    ("content", "variables", "words"),
+    [
+        ("basis_year = 2025", {}, "there is no key basis_year"),
+        ("", {"SALESMAP_DASHBOARD_USER": "sales"}, "set both, or a token"),
+    ],
+)
+def test_uvicorn_says_what_is_wrong_with_an_option(
+    folder: Path, content: str, variables: dict[str, str], words: str
+) -> None:
+    """One line with the way out, and no traceback."""
+    (folder / "dashboard.toml").write_text(content)
+    app = ("uvicorn", "salesmap_async.dashboard.main:app", "--port", "0")
+    code, said = wait_for(start(folder, *app, **variables))
+    assert (code != 0, words in said, "Traceback" in said) == (True, True, False), said
 
 
 def test_without_the_extra_the_command_says_what_to_install(folder: Path) -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from salesmap_async.dashboard.columns import DEFAULT_COLUMNS
 from salesmap_async.dashboard.database import Database, Snapshot
@@ -115,6 +116,46 @@ async def test_a_change_inside_the_file_is_noticed(tmp_path: Path) -> None:
     assert (await answer(app, "/api/orgs"))["items"][0]["name"] == "새 이름"
 
 
+async def test_a_change_beside_the_file_is_noticed(tmp_path: Path) -> None:
+    """A writer in WAL mode leaves the file itself as it is until he has gone."""
+    db = make_db(tmp_path / "final.db", version(1))
+    app = app_over(db)
+    with opened(db, "rw") as writer:
+        writer.execute("PRAGMA journal_mode = WAL")
+        assert (await answer(app, "/api/orgs"))["items"][0]["name"] == "1판"
+        state = await state_of(app)
+        writer.execute("UPDATE organization SET \"이름\" = '새 이름'")
+        assert (await answer(app, "/api/orgs"))["items"][0]["name"] == "새 이름"
+        assert await state_of(app) != state
+
+
+def test_what_a_reader_itself_leaves_is_no_change(tmp_path: Path) -> None:
+    """Whoever opens a DB in WAL mode makes the file beside it, empty, where there is none."""
+    db = make_db(tmp_path / "final.db", version(1))
+    change(db, "PRAGMA journal_mode = WAL")
+    with Database(db, DEFAULT_COLUMNS, run_command="run").open() as snapshot:
+        assert snapshot.path.with_name("final.db-wal").stat().st_size == 0
+        assert (snapshot.state.wal_size_bytes, snapshot.state.wal_changed_ns) == (0, 0)
+
+
+async def test_the_page_is_told_another_state_for_each_change(tmp_path: Path) -> None:
+    """Also where the run tag stays: web forms renewed in place, or a file put back."""
+    db = make_db(tmp_path / "final.db", version(1))
+    app = app_over(db)
+    states = [await state_of(app)]
+    assert await state_of(app) == states[0]
+    change(db, "UPDATE organization SET \"이름\" = '새 이름'")
+    states.append(await state_of(app))
+    os.replace(make_db(tmp_path / "next.db", version(1)), db)
+    states.append(await state_of(app))
+    assert len(set(states)) == 3
+
+
+async def state_of(app: FastAPI) -> str:
+    found: str = (await answer(app, "/api/meta"))["snapshot"]["state"]
+    return found
+
+
 def test_a_request_in_flight_keeps_its_snapshot(tmp_path: Path) -> None:
     """From its first to its last query it sees the file that it opened, summaries included."""
     db = make_db(tmp_path / "final.db", version(1))
@@ -183,8 +224,8 @@ async def test_a_missing_db_says_how_to_make_one(broken: Path) -> None:
         for path in ENDPOINTS:
             response = await client.get(path)
             assert response.status_code == 503, path
-            assert response.json()["detail"].startswith(f"Database not found at {broken}")
-            assert "python -m salesmap_async run" in response.json()["command"]
+            assert response.json()["detail"] == f"Database not found at {broken}"
+            assert response.json()["command"].startswith("python -m salesmap_async run")
         assert (await client.get("/api/health")).json() == {"status": "ok"}
         make_db(broken, VECTOR)
         assert (await client.get("/api/orgs")).status_code == 200
@@ -200,6 +241,7 @@ async def test_a_file_that_is_no_database_is_503(broken: Path, content: bytes) -
         response = await client.get("/api/orgs")
     assert response.status_code == 503
     assert "doctor" in response.json()["command"]
+    assert "doctor" not in response.json()["detail"]
 
 
 async def test_an_empty_file_names_the_tables_it_lacks(broken: Path) -> None:

@@ -70,6 +70,8 @@ def serve(
 ) -> None:
     """Show the snapshot in a browser, read-only, until Ctrl-C."""
     with explaining():
+        if auth_token_file and _source_of("auth_token") is ParameterSource.COMMANDLINE:
+            raise UsageError("--auth-token and --auth-token-file are two tokens: give one of them")
         settings = Settings(**_with_db_path_of_environment(paths))
         access = make_access(
             token=_read_secret(auth_token_file) if auth_token_file else auth_token,
@@ -89,7 +91,7 @@ def _serve(
     access: Access,
     host: str,
     port: int,
-    announce: Callable[[str], None],
+    announce: Callable[[str, str | None], None],
 ) -> None:
     """Serve until Ctrl-C. Raises UsageError where the extra is missing or the port is taken."""
     try:
@@ -102,15 +104,14 @@ def _serve(
             'python -m pip install -e ".[dashboard]"',
         ) from None
     app = create_app(settings, config=config, access=access)
-    try:
-        serve_app(app, host, port, announce=announce)
-    except KeyboardInterrupt:
-        click.echo("stopped")
+    serve_app(app, host, port, announce=announce)
+    click.echo("stopped")
 
 
-def _announcer(db_path: Path, *, open_browser: bool) -> Callable[[str], None]:
-    def announce(url: str) -> None:
-        click.echo(f"serving {db_path} on {url}; stop with Ctrl-C")
+def _announcer(db_path: Path, *, open_browser: bool) -> Callable[[str, str | None], None]:
+    def announce(url: str, for_others: str | None) -> None:
+        others = f" (others: {for_others})" if for_others else ""
+        click.echo(f"serving {db_path} on {url}{others}; stop with Ctrl-C")
         if open_browser:
             webbrowser.open(url)
 
@@ -120,9 +121,12 @@ def _announcer(db_path: Path, *, open_browser: bool) -> Callable[[str], None]:
 def _with_db_path_of_environment(paths: dict[str, Any]) -> dict[str, Any]:
     """Let DB_PATH, which the app under other servers obeys, name the DB where no option does."""
     named = os.environ.get(DB_PATH)
-    source = click.get_current_context().get_parameter_source("db_path")
-    is_free = source is ParameterSource.DEFAULT
+    is_free = _source_of("db_path") is ParameterSource.DEFAULT
     return paths | {"db_path": Path(named)} if named and is_free else paths
+
+
+def _source_of(option: str) -> ParameterSource | None:
+    return click.get_current_context().get_parameter_source(option)
 
 
 def _read_secret(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
+from salesmap_async.dashboard.caveats import caveats
 from salesmap_async.dashboard.config import DashboardConfig, Team
 from salesmap_async.dashboard.database import Snapshot
 from salesmap_async.dashboard.seoul import SEOUL, seoul_year
@@ -41,16 +42,13 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
         "own_side_owner_label": config.own_side_owner_label,
         "teams": [team_label(team) for team in config.teams if team.in_menu],
         "snapshot": _about_snapshot(snapshot),
-        "warnings": [
-            f"{name}: 스냅샷에 없는 항목입니다 (dashboard.toml의 columns)"
-            for name in snapshot.columns.absent()
-        ],
+        "warnings": caveats(snapshot, config.statuses.won),
     }
 
 
-def team_label(team: Team) -> dict[str, str]:
-    """Return how the page names a team; of several names in the CRM the first."""
-    return {"key": team.key, "label": team.label, "crm_team": team.crm_team[0]}
+def team_label(team: Team, crm_team: str | None = None) -> dict[str, str]:
+    """Return how the page names a team; where its name in the CRM is not known, the first one."""
+    return {"key": team.key, "label": team.label, "crm_team": crm_team or team.crm_team[0]}
 
 
 def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
@@ -65,6 +63,7 @@ def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
         "workspace_name": _text(info.get("workspace_name")),
         "rows_total": snapshot.once("rows in all", _rows_in_all),
         "size_bytes": snapshot.state.size_bytes,
+        "state": str(snapshot.state),
         "age_s": None if age_s is None else max(0, round(age_s)),
         "stale": age_s is not None and age_s > STALE_AFTER_S,
         "file": str(snapshot.path),

@@ -39,14 +39,23 @@ def make_access(
     hosts: tuple[str, ...] = (),
     allow_file_origin: bool = False,
 ) -> Access:
-    """Return who may ask; '' is like None. A user and a password belong together."""
+    """Return who may ask; '' is like None. A user and a password belong together.
+
+    Raises UsageError for what cannot protect, and for what a browser could not send.
+    """
     if bool(user) != bool(password):
         lacking, given = (PASSWORD, USER) if user else (USER, PASSWORD)
         raise UsageError(f"{given} is set, but {lacking} is not", cure="set both, or a token")
     if user and ":" in user:
         raise UsageError(f"{USER} must not hold a colon: HTTP Basic ends the name there")
+    token = (token or "").strip()
+    if not (token.isascii() and token.isprintable()):
+        raise UsageError(
+            "the token must be ASCII letters, digits and signs: browsers cannot send others",
+            cure='python -c "import secrets; print(secrets.token_urlsafe(24))" makes one',
+        )
     return Access(
-        token=Secret(token.strip()) if token and token.strip() else None,
+        token=Secret(token) if token else None,
         user=user or None,
         password=Secret(password) if password else None,
         hosts=hosts,

@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salesmap_async import exact_json
 from salesmap_async.dashboard.errors import (
@@ -34,6 +35,30 @@ class Answer(JSONResponse):
         return exact_json.dumps(content).encode()
 
 
+class Failures:
+    """Answers what nobody expected with 500, inside of what adds headers to every answer."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        has_begun = False
+
+        async def send_noting(message: Message) -> None:
+            nonlocal has_begun
+            has_begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_noting)
+        except Exception:
+            if has_begun or scope["type"] != "http":
+                raise
+            logger.exception("an endpoint failed")
+            answer = Answer({"detail": "The dashboard failed; its log says why."}, 500)
+            await answer(scope, receive, send)
+
+
 def add_error_answers(app: FastAPI, doctor_command: str) -> None:
     """Let `app` answer each kind of error with its status and a JSON `detail`."""
 
@@ -50,7 +75,6 @@ def add_error_answers(app: FastAPI, doctor_command: str) -> None:
     on(SalesmapError, lambda error: Answer({"detail": _with_cure(error)}, 503))
     on(sqlite3.Error, lambda error: _unreadable(error, doctor_command))
     on(RequestValidationError, _wrong_parameter)
-    on(Exception, _unexpected)
 
 
 def _unavailable(error: UnavailableError) -> Answer:
@@ -64,16 +88,12 @@ def _with_cure(error: SalesmapError) -> str:
 def _unreadable(error: sqlite3.Error, doctor_command: str) -> Answer:
     if is_locked(error):
         return Answer({"detail": "The database is locked by another program; try again."}, 503)
-    said = f"The database cannot be read: {error}."
-    return Answer({"detail": f"{said} Next: {doctor_command}", "command": doctor_command}, 503)
+    return Answer(
+        {"detail": f"The database cannot be read: {error}", "command": doctor_command}, 503
+    )
 
 
 def _wrong_parameter(error: RequestValidationError) -> Answer:
     """Say which parameter is wrong and why, without repeating what was sent."""
     details = [{key: each[key] for key in ("loc", "msg", "type")} for each in error.errors()]
     return Answer({"detail": details}, 422)
-
-
-def _unexpected(error: Exception) -> Answer:
-    logger.error("an endpoint failed: %s", type(error).__name__)
-    return Answer({"detail": "The dashboard failed; its log says why."}, 500)

@@ -17,7 +17,7 @@ from starlette.staticfiles import StaticFiles
 
 from salesmap_async.dashboard import crm_routes, docs_page, operations_routes, sales_routes
 from salesmap_async.dashboard.access import Access
-from salesmap_async.dashboard.answers import add_error_answers
+from salesmap_async.dashboard.answers import Failures, add_error_answers
 from salesmap_async.dashboard.config import DashboardConfig
 from salesmap_async.dashboard.context import Dashboard
 from salesmap_async.dashboard.database import Database
@@ -97,6 +97,7 @@ def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
             allow_methods=["GET"],
             allow_headers=["Authorization"],
         ),
+        Middleware(Failures),
         Middleware(Proof, access=known),
     ]
 

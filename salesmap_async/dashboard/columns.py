@@ -139,6 +139,10 @@ class Columns:
             if f"{table}.{meaning}" not in DISPENSABLE and self._column(table, meaning) is None
         ]
 
+    def is_left_out(self, table: str, meaning: str) -> bool:
+        """Tell whether the configuration says that the workspace has no such field."""
+        return self._meanings.get(table, {}).get(meaning) == ""
+
     def full_name(self, table: str, meaning: str) -> str:
         """Return `deal.금액` for (deal, amount), and `deal` where the whole table is missing."""
         if table not in self._tables:

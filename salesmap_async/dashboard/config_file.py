@@ -5,6 +5,8 @@ Every key is checked: a mistake is named with its place and what is allowed, bef
 
 from __future__ import annotations
 
+import ipaddress
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
@@ -20,6 +22,8 @@ from salesmap_async.dashboard.config import (
     Team,
 )
 from salesmap_async.errors import UsageError
+
+_HOST_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?")
 
 
 def load_config(path: Path) -> DashboardConfig:
@@ -102,11 +106,30 @@ def _url(place: str, value: object) -> str:
     try:
         parts = urlsplit(text)
         good = parts.scheme in ("http", "https") and bool(parts.hostname)
+        good = good and (parts.port is None or parts.port > 0)
     except ValueError:
         good = False
-    if not good or not text.isprintable() or " " in text:
-        raise _WrongValueError(place, "an address like https://salesmap.kr/web", value)
+    if not good or not text.isprintable() or set(text) & set(" ?#@\\"):
+        wanted = "an address like https://salesmap.kr/web, without password, query and fragment"
+        raise _WrongValueError(place, wanted, value)
     return text
+
+
+def _hosts(place: str, value: object) -> tuple[str, ...]:
+    hosts = _texts(place, value)
+    for host in hosts:
+        if not (_HOST_NAME.fullmatch(host) or _is_address(host)):
+            wanted = "names like crm.example.com or IP addresses, without port, scheme, * and path"
+            raise _WrongValueError(place, wanted, host)
+    return hosts
+
+
+def _is_address(host: str) -> bool:
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return False
+    return True
 
 
 def _table(place: str, value: object) -> Mapping[str, Any]:
@@ -180,7 +203,7 @@ _TOP_LEVEL: dict[str, Callable[[str, object], Any]] = {
     "lane_keywords": _texts,
     "statuses": _statuses,
     "teams": _teams,
-    "allowed_hosts": _texts,
+    "allowed_hosts": _hosts,
     "columns": _columns,
 }
 _TEAM: dict[str, Callable[[str, object], Any]] = {

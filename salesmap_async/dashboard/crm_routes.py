@@ -20,6 +20,7 @@ from salesmap_async.dashboard.parameters import (
     Limit,
     Offset,
     RecordId,
+    Text,
 )
 from salesmap_async.dashboard.people import people_of, webforms_of_person
 
@@ -49,8 +50,8 @@ def get_sizes(here: Here) -> Answer:
 @router.get("/orgs", response_model=crm_models.Organizations, responses=UNAVAILABLE)
 def get_organizations(
     here: Here,
-    size: Annotated[str, Query(max_length=200)] = EVERY_SIZE,
-    search: Annotated[str, Query(max_length=200, description="Part of the name or id.")] = "",
+    size: Text = EVERY_SIZE,
+    search: Annotated[Text, Query(description="Part of the name or id.")] = "",
     limit: Limit = 200,
     offset: Offset = 0,
     base_year: BaseYear = None,

@@ -27,11 +27,20 @@ _Value = TypeVar("_Value")
 
 @dataclass(frozen=True, slots=True)
 class FileState:
-    """One state of the file: another inode, size or time is another state."""
+    """One state of the file: another inode, size or time is another state.
+
+    `wal_size_bytes`, `wal_changed_ns`: of what a writer in WAL mode has put beside it; 0 for none.
+    """
 
     inode: int
     size_bytes: int
     changed_ns: int
+    wal_size_bytes: int = 0
+    wal_changed_ns: int = 0
+
+    def __str__(self) -> str:
+        beside = f"-{self.wal_size_bytes}-{self.wal_changed_ns}" if self.wal_size_bytes else ""
+        return f"{self.inode}-{self.size_bytes}-{self.changed_ns}{beside}"
 
 
 class Memory:
@@ -104,13 +113,14 @@ class Database:
         for _ in range(_TRIES):
             before = self._state()
             with opened(self.path, "ro", timeout_s=_LOCK_WAIT_S) as connection:
+                connection.row_factory = _without_blobs
                 connection.execute("BEGIN")
                 connection.execute("SELECT 1 FROM sqlite_master LIMIT 1").fetchone()
                 # Under the read lock: the file that was opened is the one that was looked at.
                 if self._state() == before:
                     yield Snapshot(self.path, connection, self._memory_of(before, connection))
                     return
-        raise UnavailableError(f"{self.path} is being replaced.", command="try again")
+        raise UnavailableError(f"{self.path} is being replaced; try again")
 
     def _state(self) -> FileState:
         try:
@@ -119,13 +129,30 @@ class Database:
             raise NoDatabaseError(self.path, command=self._run_command) from None
         except OSError as error:
             raise UnavailableError(
-                f"{self.path} cannot be looked at: {error.strerror}.",
+                f"{self.path} cannot be looked at: {error.strerror}",
                 command="python -m salesmap_async doctor --offline",
             ) from None
-        return FileState(stat.st_ino, stat.st_size, stat.st_mtime_ns)
+        return FileState(stat.st_ino, stat.st_size, stat.st_mtime_ns, *self._wal_state())
+
+    def _wal_state(self) -> tuple[int, int]:
+        """Return size and time; an empty one holds nothing, and a reader may make it himself."""
+        try:
+            stat = self.path.with_name(self.path.name + "-wal").stat()
+        except OSError:
+            return 0, 0
+        return (stat.st_size, stat.st_mtime_ns) if stat.st_size else (0, 0)
 
     def _memory_of(self, state: FileState, connection: sqlite3.Connection) -> Memory:
         with self._lock:
             if self._memory is None or self._memory.state != state:
                 self._memory = Memory(state, read_columns(connection, self._meanings))
             return self._memory
+
+
+def _without_blobs(_cursor: sqlite3.Cursor, row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return bytes as text: the collector writes none, and JSON has none."""
+    if bytes not in map(type, row):
+        return row
+    return tuple(
+        value.decode(errors="replace") if isinstance(value, bytes) else value for value in row
+    )

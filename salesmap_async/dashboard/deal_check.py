@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from salesmap_async.dashboard.about import team_label
+from salesmap_async.dashboard.caveats import DECIDES_DEAL_CHECK, without_field
 from salesmap_async.dashboard.config import Statuses, Team
 from salesmap_async.dashboard.database import Snapshot
 from salesmap_async.dashboard.deals import owner_labels
@@ -41,9 +42,12 @@ def deal_check(
         "items": items,
         "years": [base_year],
         "meta": {
-            "team": team_label(team),
+            "team": team_label(team, members.crm_team),
             "members": members.count,
-            "warnings": [] if members.found else ["team_not_found"],
+            "warnings": [
+                *([] if members.crm_team else ["team_not_found"]),
+                *without_field(snapshot, DECIDES_DEAL_CHECK),
+            ],
             "base_year": base_year,
         },
     }

@@ -21,10 +21,10 @@ class UnknownTeamError(Exception):
 
 
 class UnavailableError(Exception):
-    """The snapshot cannot be read now: 503. `command` is what to type."""
+    """The snapshot cannot be read now: 503. `command` is what to type, if anything helps."""
 
-    def __init__(self, message: str, *, command: str) -> None:
-        super().__init__(f"{message} Next: {command}")
+    def __init__(self, message: str, *, command: str | None = None) -> None:
+        super().__init__(message)
         self.command = command
 
 
@@ -32,7 +32,7 @@ class NoDatabaseError(UnavailableError):
     """There is no DB file yet."""
 
     def __init__(self, path: Path, *, command: str) -> None:
-        super().__init__(f"Database not found at {path}.", command=command)
+        super().__init__(f"Database not found at {path}", command=command)
 
 
 class MissingColumnsError(Exception):

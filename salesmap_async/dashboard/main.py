@@ -12,11 +12,16 @@ What `python -m salesmap_async serve` takes as options comes from the environmen
 
 from __future__ import annotations
 
+import logging
 import os
 
 from salesmap_async.dashboard.app import create_app
 from salesmap_async.dashboard.environment import access_from, config_from, settings_from
+from salesmap_async.errors import SalesmapError
 
-app = create_app(
-    settings_from(os.environ), config=config_from(os.environ), access=access_from(os.environ)
-)
+try:
+    app = create_app(
+        settings_from(os.environ), config=config_from(os.environ), access=access_from(os.environ)
+    )
+except SalesmapError as error:  # without an `app` the server ends, and needs no traceback
+    logging.getLogger(__name__).error("%s%s", error, f"; {error.cure}" if error.cure else "")

@@ -15,6 +15,7 @@ class AboutSnapshot(Shape):
     workspace_name: str | None
     rows_total: int
     size_bytes: int
+    state: str = Field(description="Another one where the file is another or was changed.")
     age_s: int | None
     stale: bool = Field(description="Older than a day.")
     file: str

@@ -91,7 +91,7 @@ def _with_team_and_owner(snapshot: Snapshot, found: list[Organization]) -> list[
         json.dumps([each.id for each in found]),
     )
     details = {org_id: (team, owner) for org_id, team, owner in rows}
-    return [_item(each, *details[each.id]) for each in found]
+    return [_item(each, *details.get(each.id, (None, None))) for each in found]
 
 
 def _item(found: Organization, team: object, owner: object) -> dict[str, Any]:

@@ -24,6 +24,9 @@ UNKNOWN_TEAM: Responses = {
 }
 
 RecordId = Annotated[str, Path(min_length=1, max_length=200)]
+Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
+"""Without NUL, where SQLite would end it."""
+
 Limit = Annotated[int, Query(ge=1, le=500)]
 Offset = Annotated[int, Query(ge=0, le=1_000_000_000)]
 BaseYear = Annotated[

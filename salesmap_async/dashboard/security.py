@@ -1,8 +1,10 @@
 """Who may ask, under which name, and what a browser may do with the answer.
 
 Customer data: without a token or password only this machine is answered, whatever server runs the
-app and on whatever address. The Host header is checked, so that no other site can make a visitor's
-browser ask in its name (DNS rebinding). Scripts come from the app's own files alone.
+app and on whatever address. A request that was passed on comes from somewhere else, whatever its
+address: servers can be told to believe the headers of a proxy. The Host header is checked, so that
+no other site can make a visitor's browser ask in its name (DNS rebinding). Scripts come from the
+app's own files alone.
 """
 
 from __future__ import annotations
@@ -24,6 +26,9 @@ PAGE_ORIGINS = ("http://localhost:8001", "http://127.0.0.1:8001")
 """Where the runbook's static server shows the page."""
 
 FILE_ORIGIN = "null"
+_PASSED_ON = ("Forwarded", "X-Forwarded-For", "X-Real-IP")
+"""Headers by which a proxy or a tunnel says whom it asks for."""
+
 _LOOPBACK_NAMES = frozenset({"localhost", "127.0.0.1", "::1"})
 _ANYWHERE_HERE = "http://localhost:* http://127.0.0.1:*"
 _CONTENT_POLICY = "; ".join(
@@ -76,11 +81,18 @@ class KnownPlaces:
         await (problem or self._app)(scope, receive, send)
 
     def _problem(self, scope: Scope) -> Answer | None:
-        host = Headers(scope=scope).get("host", "")
+        headers = Headers(scope=scope)
+        host = headers.get("host", "")
         if not is_known_host(host, self._access):
             return Answer({"detail": f"Unknown host {host!r}; see allowed_hosts"}, 400)
-        if not self._access.needs_proof and not is_loopback(scope.get("client")):
+        if self._access.needs_proof:
+            return None
+        if not is_loopback(scope.get("client")):
             said = "This dashboard answers its own machine only; set a token to share it"
+            return Answer({"detail": said}, 403)
+        by = next((name for name in _PASSED_ON if name in headers), None)
+        if by is not None:
+            said = f"This was passed on by a proxy or a tunnel ({by}); set a token to share this"
             return Answer({"detail": said}, 403)
         return None
 
@@ -97,11 +109,18 @@ class Proof:
             header = Headers(scope=scope).get("authorization", "")
             given = header.encode("latin-1").decode("utf-8", "surrogateescape")
             if not is_proven(given, self._access):
-                answer = Answer({"detail": "A token or user and password are needed"}, 401)
-                answer.headers["WWW-Authenticate"] = 'Basic realm="salesmap", charset="UTF-8"'
-                await answer(scope, receive, send)
+                await _unproven(self._access)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
+
+
+def _unproven(access: Access) -> Answer:
+    """Return the refusal; `ask`: for what the page shall ask its visitor."""
+    wanted = {"token": access.token is not None, "password": access.password is not None}
+    ask = [kind for kind, is_set in wanted.items() if is_set]
+    answer = Answer({"detail": "A token or user and password are needed", "ask": ask}, 401)
+    answer.headers["WWW-Authenticate"] = 'Basic realm="salesmap", charset="UTF-8"'
+    return answer
 
 
 def is_loopback(client: Any) -> bool:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import errno
+import logging
 import socket
+from asyncio import CancelledError
 from collections.abc import Callable
+from contextlib import suppress
 
 import uvicorn
 from fastapi import FastAPI
@@ -12,21 +15,45 @@ from fastapi import FastAPI
 from salesmap_async.errors import UsageError
 
 _GRACE_S = 3
+_EVERY_ADDRESS = {
+    "0.0.0.0": (socket.AF_INET, "192.0.2.1"),  # noqa: S104  (only compared)
+    "::": (socket.AF_INET6, "2001:db8::1"),
+}
+"""Host that means every address -> its family, and an address of it that is never this machine."""
+
+Announce = Callable[[str, str | None], None]
+"""Takes the address for this machine, and the one for others, where they can reach the server."""
 
 
-def serve_app(app: FastAPI, host: str, port: int, *, announce: Callable[[str], None]) -> None:
-    """Serve `app` and call `announce` with its address once it listens; port 0: any free one.
+def serve_app(app: FastAPI, host: str, port: int, *, announce: Announce) -> None:
+    """Serve `app` and call `announce` with its addresses once it listens; port 0: any free one.
 
-    Returns after SIGTERM or Ctrl-C as uvicorn does: the signal is raised again when requests in
-    flight have ended. Raises UsageError where the address cannot be used.
+    Returns after Ctrl-C when requests in flight have ended; a second one cuts them short. SIGTERM
+    is raised again then. Raises UsageError where the address cannot be used.
     """
     with listening(host, port) as listener:
         bound_port = listener.getsockname()[1]
         config = uvicorn.Config(
-            app, log_level="warning", access_log=False, timeout_graceful_shutdown=_GRACE_S
+            app,
+            log_level="warning",
+            access_log=False,
+            lifespan="off",
+            timeout_graceful_shutdown=_GRACE_S,
         )
-        announce(f"http://{_in_url(host)}:{bound_port}/")
-        uvicorn.Server(config).run(sockets=[listener])
+        logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
+        others = _for_others(host)
+        with suppress(KeyboardInterrupt):
+            announce(
+                f"http://{_in_url(host)}:{bound_port}/",
+                f"http://{others}:{bound_port}/" if others else None,
+            )
+            uvicorn.Server(config).run(sockets=[listener])
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Tell whether a line of the log is about more than a request that Ctrl-C has cut short."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, CancelledError | KeyboardInterrupt)
 
 
 def listening(host: str, port: int) -> socket.socket:
@@ -61,6 +88,19 @@ def _not_bound(host: str, port: int, error: OSError) -> UsageError:
 
 
 def _in_url(host: str) -> str:
-    if host in ("0.0.0.0", "::"):  # noqa: S104  (only shown: every address means this machine too)
+    if host in _EVERY_ADDRESS:
         return "localhost"
     return f"[{host}]" if ":" in host else host
+
+
+def _for_others(host: str) -> str | None:
+    """Return what others write for this machine, where the server listens on every address."""
+    if host not in _EVERY_ADDRESS:
+        return None
+    family, outside = _EVERY_ADDRESS[host]
+    try:
+        with socket.socket(family, socket.SOCK_DGRAM) as unsent:
+            unsent.connect((outside, 9))  # of UDP: chooses the own address, sends nothing
+            return _in_url(unsent.getsockname()[0])
+    except OSError:
+        return "<this machine's address>"

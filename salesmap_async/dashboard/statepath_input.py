@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
+from salesmap_async.dashboard.buyers import is_of, upper_org_of
 from salesmap_async.dashboard.config import DashboardConfig
 from salesmap_async.dashboard.database import Snapshot
 from salesmap_async.dashboard.errors import NotFoundError
-from salesmap_async.dashboard.lenient import NOT_GIVEN, text_or_none, trimmed
+from salesmap_async.dashboard.lenient import text_or_none
 from salesmap_async.dashboard.money import krw
 from salesmap_async.dashboard.seoul import seoul_year
 from salesmap_async.dashboard.statepath import WonDeal, statepath
@@ -45,16 +46,16 @@ def won_deals(snapshot: Snapshot, org_id: str, config: DashboardConfig) -> list[
         config.statuses.won,
     )
     found = []
-    for contract_date, amount, course_format, person_org_id, upper_org in rows:
-        year, is_own = seoul_year(contract_date), person_org_id == org_id
+    for contract_date, amount, course_format, works_at, upper_org in rows:
+        year = seoul_year(contract_date)
         if year is not None:
             found.append(
                 WonDeal(
                     year=year,
                     amount_krw=krw(amount) or 0,
-                    upper_org=(trimmed(upper_org) if is_own else None) or NOT_GIVEN,
+                    upper_org=upper_org_of(upper_org, org_id=org_id, works_at=works_at),
                     is_online=course_format in config.online_formats,
-                    of_known_person=is_own,
+                    of_known_person=is_of(org_id, works_at),
                 )
             )
     return found

@@ -1,7 +1,9 @@
-"""The one small summary per state of the file: organizations, Won sums, names of owners.
+"""What is remembered of a state of the file: organizations, Won sums, names of owners.
 
 It is what the list of organizations, the deal check and the memos' authors would else read whole
-tables for on every request. No record is kept in it, only ids, names and sums.
+tables for on every request: ids, names, sizes and sums. Beside it the memory of that state holds
+the row numbers of open deals by owner (`deal_check`), the figures of the pipeline (`pipeline`), the
+count of all rows (`about`) and of dates that cannot be read (`caveats`). No record is kept.
 """
 
 from __future__ import annotations

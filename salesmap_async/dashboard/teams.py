@@ -1,7 +1,8 @@
 """Who belongs to a team, and whether an owner of a deal is one of them.
 
-Ids decide. An owner without an id is known by name; the CRM tells people of one name apart by a
-letter at the end, which is dropped ("이름B" is "이름").
+Ids decide where both sides have one. Who is known by name alone (an owner without an id, an extra
+member of the configuration) is compared by name; the CRM tells people of one name apart by a letter
+at the end, which is dropped ("이름B" is "이름").
 """
 
 from __future__ import annotations
@@ -20,20 +21,24 @@ _SUFFIX = re.compile(r"(?<=[^A-Za-z])[A-Za-z]$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
-    """The people of one team. `found`: whether the CRM has such a team."""
+    """The people of one team. `crm_team`: its name in the CRM, None where there is no such team.
 
-    found: bool
+    `names`: of all of them; `names_alone`: of those whose id is not known.
+    """
+
+    crm_team: str | None
     count: int
     ids: frozenset[str]
     names: frozenset[str]
+    names_alone: frozenset[str]
 
     def include(self, owner: object) -> bool:
         """Tell whether an owner, `{id, name}` or a plain name, is a member."""
         owner_id = trimmed(owner.get("id")) if isinstance(owner, dict) else None
-        if owner_id is not None:
-            return owner_id in self.ids
-        name = name_of(owner)
-        return name is not None and plain_name(name) in self.names
+        if owner_id is None:
+            return plain_name(name_of(owner) or "") in self.names
+        name = trimmed(owner.get("name")) if isinstance(owner, dict) else None
+        return owner_id in self.ids or plain_name(name or "") in self.names_alone
 
 
 def plain_name(name: str) -> str:
@@ -53,11 +58,13 @@ def members_of(snapshot: Snapshot, team: Team) -> Members:
     extra = set(team.extra_members)
     ids = {found for mate in known if (found := trimmed(mate.get("id")))}
     names = {found for mate in known if (found := trimmed(mate.get("name")))}
+    lone = {found for mate in known if not trimmed(mate.get("id")) and (found := name_of(mate))}
     return Members(
-        found=crm_name is not None,
+        crm_team=crm_name,
         count=len(known) + len(extra - ids - names),
         ids=frozenset(ids | extra),
         names=frozenset(map(plain_name, names | extra)),
+        names_alone=frozenset(map(plain_name, lone | extra)),
     )
 
 

@@ -6,9 +6,10 @@ from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import Any
 
+from salesmap_async.dashboard.buyers import upper_org_of
 from salesmap_async.dashboard.database import Snapshot
 from salesmap_async.dashboard.deals import owner_labels
-from salesmap_async.dashboard.lenient import NOT_GIVEN, trimmed
+from salesmap_async.dashboard.lenient import trimmed
 from salesmap_async.dashboard.money import krw
 from salesmap_async.dashboard.orgs import check_organization
 from salesmap_async.dashboard.seoul import seoul_year
@@ -35,9 +36,10 @@ def won_summary(
     """
     check_organization(snapshot, org_id)
     groups: dict[str, _Group] = defaultdict(_Group)
-    for upper_org, contact, owner, contract_date, amount in snapshot.rows(
+    for upper_org, works_at, contact, owner, contract_date, amount in snapshot.rows(
         """
-        SELECT {people.upper_org}, {people.name}, {deal.owner}, {deal.contract_date}, {deal.amount}
+        SELECT {people.upper_org}, {people.organizationId}, {people.name}, {deal.owner},
+               {deal.contract_date}, {deal.amount}
         FROM deal LEFT JOIN people ON {people.id} = {deal.peopleId}
         WHERE {deal.organizationId} = ? AND {deal.status} = ?
         ORDER BY {deal.contract_date} DESC, {deal.id}
@@ -45,7 +47,7 @@ def won_summary(
         org_id,
         won,
     ):
-        group = groups[trimmed(upper_org) or NOT_GIVEN]
+        group = groups[upper_org_of(upper_org, org_id=org_id, works_at=works_at)]
         year, owners = seoul_year(contract_date), owner_labels(owner)
         group.deals += 1
         if year is not None:

@@ -10,6 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import Any
 
+from salesmap_async.dashboard.buyers import upper_org_of
 from salesmap_async.dashboard.database import Snapshot
 from salesmap_async.dashboard.errors import NotFoundError
 from salesmap_async.dashboard.lenient import NOT_GIVEN, parsed, text_or_none, trimmed
@@ -35,7 +36,8 @@ def won_groups(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -
     key_of: dict[str, GroupKey] = {}
     for person in people:
         key = (person.pop("_upper_org"), person.pop("_team"))
-        key_of[person["id"]] = key
+        if person["id"] is not None:
+            key_of[person["id"]] = key
         person["memos"] = of_people.get(person["id"], [])
         _group(groups, key)["people"].append(person)
     for deal in deals:
@@ -81,7 +83,7 @@ def _people(snapshot: Snapshot, org_id: str) -> list[dict[str, Any]]:
     return [
         {
             "id": person_id,
-            "_upper_org": trimmed(upper_org) or NOT_GIVEN,
+            "_upper_org": upper_org_of(upper_org, org_id=org_id, works_at=org_id),
             "_team": trimmed(team) or NOT_GIVEN,
             **_as_texts(("name", "title_signature", "edu_area"), rest),
             "webforms": [

@@ -6,17 +6,6 @@
 const Api = (() => {
   const USUAL_BASE = "http://localhost:8000/api";
   const LOOPBACK = ["localhost", "127.0.0.1"];
-  const TOKEN_KEY = "salesmap.token";
-
-  // What the API said, for a person: a sentence, lines of detail, a command that helps.
-  class ApiError extends Error {
-    constructor(message, { status = 0, lines = [], command = null } = {}) {
-      super(message);
-      this.status = status;
-      this.lines = lines;
-      this.command = command;
-    }
-  }
 
   let found = null;
 
@@ -54,11 +43,20 @@ const Api = (() => {
   async function get(path, params = {}, signal = undefined) {
     const answer = await send(await address(path, params), signal);
     const body = await answer.json().catch(() => null);
-    if (answer.status === 401) window.dispatchEvent(new CustomEvent("token-wanted"));
-    if (!answer.ok) throw refused(answer.status, body ?? {});
+    if (answer.status === 401) announce("proof-wanted", { ask: wantedProof(body) });
+    if (!answer.ok) throw Refusals.toError(answer.status, body ?? {});
     if (body === null || typeof body !== "object")
       throw new ApiError("API의 응답이 JSON이 아닙니다.");
     return body;
+  }
+
+  function announce(name, detail = {}) {
+    window.dispatchEvent(new CustomEvent(name, { detail }));
+  }
+
+  function wantedProof(body) {
+    const known = (body?.ask ?? []).filter((each) => ["token", "password"].includes(each));
+    return known.length ? known : ["token"];
   }
 
   async function address(path, params) {
@@ -68,8 +66,8 @@ const Api = (() => {
   }
 
   async function send(url, signal) {
-    const token = readToken();
-    const headers = token ? { Authorization: `Bearer ${token}` } : {};
+    const proof = Proof.header();
+    const headers = proof ? { Authorization: proof } : {};
     try {
       return await fetch(url, {
         headers,
@@ -79,6 +77,7 @@ const Api = (() => {
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
+      announce("api-lost");
       throw unreachable(await base());
     }
   }
@@ -91,40 +90,7 @@ const Api = (() => {
     });
   }
 
-  // `detail` comes as a text, as a list (422) or as an object (503); `command` stands beside it.
-  function refused(status, { detail, command = null }) {
-    if (typeof detail === "string") return new ApiError(detail, { status, command });
-    if (Array.isArray(detail)) {
-      const lines = detail.map((each) => `${(each.loc ?? []).join(".")}: ${each.msg}`);
-      return new ApiError("API가 요청을 거절했습니다.", { status, lines });
-    }
-    if (detail && typeof detail === "object")
-      return refusedWithDetails(status, { command, ...detail });
-    return new ApiError(`API가 오류로 답했습니다 (HTTP ${status}).`, { status });
-  }
-
-  function refusedWithDetails(status, { command = null, missing, ...rest }) {
-    const said = Object.values(rest).filter((value) => typeof value === "string");
-    const lines = Array.isArray(missing) ? missing : [];
-    const message = lines.length
-      ? "스냅샷에 필요한 테이블이나 열이 없습니다."
-      : (said.shift() ?? `API가 오류로 답했습니다 (HTTP ${status}).`);
-    return new ApiError(message, { status, lines: [...lines, ...said], command });
-  }
-
-  function readToken() {
-    try {
-      return window.sessionStorage.getItem(TOKEN_KEY);
-    } catch {
-      return null;
-    }
-  }
-
-  function keepToken(token) {
-    window.sessionStorage.setItem(TOKEN_KEY, token);
-  }
-
   const part = encodeURIComponent;
 
-  return { ApiError, get, base, keepToken, part };
+  return { get, part };
 })();

@@ -69,6 +69,7 @@
   }
 
   function describe({ snapshot }) {
+    SignIn.close();
     document.getElementById("workspace").textContent = Format.isBlank(snapshot?.workspace_name)
       ? ""
       : snapshot.workspace_name;
@@ -86,8 +87,8 @@
       content.focus();
     });
     Navigation.show(sections());
-    window.addEventListener("token-wanted", () =>
-      Banners.askForToken(() => Snapshot.look().then(renew)),
+    window.addEventListener("proof-wanted", ({ detail }) =>
+      SignIn.ask(detail.ask, Snapshot.lookAgain),
     );
     await Snapshot.start({ whenNew: renew, whenKnown: describe });
     window.addEventListener("hashchange", () => {

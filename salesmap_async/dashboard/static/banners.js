@@ -25,32 +25,5 @@ const Banners = (() => {
     shown.delete(matter);
   }
 
-  function askForToken(onGiven) {
-    const field = Dom.el("input", {
-      type: "password",
-      autocomplete: "off",
-      "aria-label": "접근 토큰",
-      class: "field",
-    });
-    const form = Dom.el(
-      "form",
-      {
-        class: "token-form",
-        on: {
-          submit: (event) => {
-            event.preventDefault();
-            Api.keepToken(field.value.trim());
-            hide("token");
-            onGiven();
-          },
-        },
-      },
-      "API가 접근 토큰을 요구합니다.",
-      field,
-      Dom.el("button", { type: "submit", class: "button" }, "확인"),
-    );
-    show("token", "warning", form);
-  }
-
-  return { show, hide, askForToken };
+  return { show, hide };
 })();

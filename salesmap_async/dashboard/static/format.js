@@ -32,6 +32,11 @@ const Format = (() => {
     return isNumber(value) ? krw(Math.round(value * KRW_PER_EOK)) : NOTHING;
   }
 
+  // Where the unit stands beside, as on the axis of a chart.
+  function eokFigure(value) {
+    return eok(value).replace("억", "");
+  }
+
   // Rounded from whole KRW, half away from zero: 1.005억 is 1.01억.
   function krw(value) {
     if (!isNumber(value)) return NOTHING;
@@ -125,6 +130,7 @@ const Format = (() => {
     NOTHING,
     NO_MONEY,
     eok,
+    eokFigure,
     krw,
     date,
     shortDate,

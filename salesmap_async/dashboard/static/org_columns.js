@@ -41,6 +41,7 @@ const OrgColumns = (() => {
 
   function won(years) {
     const [base] = years.slice(-1);
+    const owner = Snapshot.meta().own_side_owner_label;
     const list = (label, field) => ({
       label,
       cell: (row) => Format.names(row[field]),
@@ -56,8 +57,8 @@ const OrgColumns = (() => {
       { label: "합계", numeric: true, cell: (row) => Format.krw(row.total) },
       { label: "Deal", numeric: true, cell: (row) => Format.count(row.dealCount) },
       list("고객 담당자", "contacts"),
-      list("담당자(자사)", "owners"),
-      list(`${base} 담당자`, `owners${base}`),
+      list(owner, "owners"),
+      list(`${base} ${owner}`, `owners${base}`),
     ];
   }
 

@@ -5,6 +5,7 @@
 
 class OrgDetails {
   static NO_UPPER = "미입력";
+  static NARROW = "(max-width: 640px)";
 
   constructor(screen) {
     this.screen = screen;
@@ -52,6 +53,7 @@ class OrgDetails {
   forget() {
     this.selection = {};
     this.loaded = {};
+    this.leadsToPeople = false;
     this.peopleList = [];
     this.dealList = [];
     this.peopleReady = this.dealsReady = Promise.resolve();
@@ -68,6 +70,7 @@ class OrgDetails {
     await this.peopleReady;
     if (!isCurrent()) return;
     this.follow("upper", () => this.showPeople());
+    this.leadOn();
     this.settle("person", this.selection.upper ? this.shownPeople()[0]?.id : null);
     this.follow("person", () => this.openPerson());
     await this.dealsReady;
@@ -111,19 +114,27 @@ class OrgDetails {
     this.head
       .load(get(""), ({ item }) => this.showHead(item))
       .then((answer) => {
-        if (!answer && this.head.body.querySelector(".failure")) this.sections.hidden = true;
+        if (!answer && this.head.body.querySelector(".failure")) this.showUnknown();
       });
     this.won.load(get("/won-summary"), (answer) => this.showWon(answer));
     Memos.load(this.orgMemos, `${path}/memos`, "조직에 직접 적은 메모가 없습니다.");
   }
 
+  showUnknown() {
+    this.organization = null;
+    this.head.setTitle("조직");
+    this.sections.hidden = true;
+    this.onHead?.(null);
+  }
+
   showHead(item) {
     this.organization = item;
+    this.sections.hidden = false;
     this.head.setTitle(Format.text(item.name ?? item.id));
     const facts = [
       ["기업 규모", Format.text(item.size)],
       ["팀", Format.names(item.team)],
-      ["담당자(자사)", Format.names(item.owner)],
+      [Snapshot.meta().own_side_owner_label, Format.names(item.owner)],
     ];
     this.head.show(
       Dom.el(
@@ -149,7 +160,7 @@ class OrgDetails {
       rows: items,
       key: (row) => row.upper_org,
       chosen: this.selection.upper ?? null,
-      onChoose: (row) => this.go({ upper: row.upper_org }),
+      onChoose: (row) => this.chooseUpper(row.upper_org),
     });
     this.won.setCount(`${Format.count(items.length)}개`);
     return this.won.show(this.wonTable.root);
@@ -239,7 +250,19 @@ class OrgDetails {
   }
 
   go(selection) {
-    Route.go(this.screen, { org: this.selection.org, ...selection });
+    return Route.go(this.screen, { org: this.selection.org, ...selection });
+  }
+
+  chooseUpper(upper) {
+    this.leadsToPeople = window.matchMedia(OrgDetails.NARROW).matches;
+    if (!this.go({ upper })) this.leadOn();
+  }
+
+  // On a narrow screen the people of the chosen row are far below it.
+  leadOn() {
+    if (!this.leadsToPeople) return;
+    this.leadsToPeople = false;
+    this.people.lead();
   }
 
   // The names on the way down to what is selected: [{text, params}].

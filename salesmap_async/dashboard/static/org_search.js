@@ -207,9 +207,7 @@ class OrgSearch {
     const moves = { ArrowDown: 1, ArrowUp: -1 };
     if (event.key in moves) {
       this.openOptions();
-      this.mark(
-        (this.marked + moves[event.key] + this.items.length) % Math.max(1, this.items.length),
-      );
+      this.step(moves[event.key]);
     } else if (event.key === "Enter") {
       this.enter();
     } else if (event.key === "Escape" && !this.options.hidden) {
@@ -218,6 +216,13 @@ class OrgSearch {
       return;
     }
     event.preventDefault();
+  }
+
+  // Around the list; from no mark at all down to the first line, up to the last one.
+  step(by) {
+    const { length } = this.items;
+    const from = this.marked < 0 && by < 0 ? 0 : this.marked;
+    if (length) this.mark((from + by + length) % length);
   }
 
   async enter() {
@@ -246,6 +251,17 @@ class OrgSearch {
     this.options.hidden = true;
     this.input.setAttribute("aria-expanded", "false");
     this.input.removeAttribute("aria-activedescendant");
+  }
+
+  get canWiden() {
+    return this.input.value.trim() !== "" && this.size.value !== OrgSearch.ALL;
+  }
+
+  // The same letters, in every size.
+  widen() {
+    this.size.value = OrgSearch.ALL;
+    this.input.focus();
+    return this.search();
   }
 
   take(id) {

@@ -12,10 +12,7 @@ class OrganizationsScreen {
       onFound: (items, error) => this.showFound(items, error),
     });
     this.details = new OrgDetails(OrganizationsScreen.ID);
-    this.details.onHead = (organization) => {
-      this.search.show(organization);
-      this.showTrail();
-    };
+    this.details.onHead = (organization) => this.showKnown(organization);
     this.trail = Dom.el("nav", { class: "trail", "aria-label": "선택 경로" });
     this.statePath = Dom.button("StatePath 보기", () => this.openStatePath(), {
       class: "button button-main",
@@ -43,7 +40,7 @@ class OrganizationsScreen {
 
   async update(params) {
     const { org = null, upper, person, deal } = params;
-    this.statePath.disabled = !org;
+    this.statePath.disabled = this.details.organization?.id !== org;
     this.found.root.hidden = Boolean(org);
     this.search.show(org ? { id: org, name: this.knownName(org) } : null);
     if (!this.isStarted) {
@@ -59,12 +56,12 @@ class OrganizationsScreen {
   // Nothing is chosen by itself; the list says what there is.
   showFound(items, error) {
     if (error) return this.found.showError(error, () => this.search.start());
-    if (!items.length) return this.found.showEmpty("찾은 조직이 없습니다.");
+    if (!items.length) return this.showNoneFound();
     const columns = [
       { label: "조직", cell: (item) => Format.text(item.name ?? item.id), className: "name" },
       { label: "기업 규모", cell: (item) => Format.text(item.size) },
       { label: "팀", cell: (item) => Format.names(item.team) },
-      { label: "담당자(자사)", cell: (item) => Format.names(item.owner) },
+      { label: Snapshot.meta().own_side_owner_label, cell: (item) => Format.names(item.owner) },
     ];
     this.found.setCount(
       `Won 금액 순 ${Format.count(items.length)}개${items.length >= OrgSearch.LIMIT ? " (처음)" : ""}`,
@@ -79,6 +76,23 @@ class OrganizationsScreen {
         portion: 50,
       }).root,
     );
+  }
+
+  showNoneFound() {
+    const { canWiden, size } = this.search;
+    const text = canWiden ? `‘${size.value}’에서 찾은 조직이 없습니다.` : "찾은 조직이 없습니다.";
+    const widen = () => this.search.widen();
+    this.found.showEmpty(
+      text,
+      canWiden ? Dom.button("전체 규모에서 찾기", widen, { class: "button" }) : null,
+    );
+  }
+
+  // null: the API does not know the organization of the address, or cannot be asked.
+  showKnown(organization) {
+    this.statePath.disabled = !organization;
+    if (organization) this.search.show(organization);
+    this.showTrail();
   }
 
   knownName(org) {

@@ -63,9 +63,10 @@ class Panel {
     Dom.replace(this.body, ...children);
   }
 
-  showEmpty(text) {
+  // `wayOut`: a button, where there is one.
+  showEmpty(text, wayOut = null) {
     this.setCount("");
-    this.show(Dom.el("p", { class: "empty" }, text));
+    this.show(Dom.el("div", { class: "empty" }, Dom.el("p", {}, text), wayOut));
   }
 
   // Nothing is chosen yet, so nothing is asked for.
@@ -76,8 +77,16 @@ class Panel {
 
   showError(error, retry) {
     this.setCount("");
-    if (!(error instanceof Api.ApiError)) console.error(error);
+    if (!(error instanceof ApiError)) console.error(error);
     this.show(Panel.failure(error, retry));
+  }
+
+  // Bring the panel into view and the focus to its heading: what follows is read from there.
+  lead() {
+    const isCalm = window.matchMedia("(prefers-reduced-motion: reduce)").matches;
+    this.title.tabIndex = -1;
+    this.title.focus({ preventScroll: true });
+    this.root.scrollIntoView({ block: "start", behavior: isCalm ? "auto" : "smooth" });
   }
 
   setTitle(text) {
@@ -94,8 +103,17 @@ class Panel {
       { class: "failure", role: "alert" },
       Dom.el("p", { class: "failure-text" }, error.message),
       (error.lines ?? []).map((line) => Dom.el("p", { class: "failure-line" }, line)),
-      error.command ? Dom.el("p", {}, Dom.el("code", { class: "command" }, error.command)) : null,
-      retry ? Dom.button("다시 시도", retry, { class: "button" }) : null,
+      error.original
+        ? Dom.el("p", { class: "failure-original", lang: "en" }, error.original)
+        : null,
+      error.command
+        ? Dom.el(
+            "p",
+            { class: "failure-command" },
+            Dom.el("code", { class: "command" }, error.command),
+          )
+        : null,
+      retry ? Dom.button("다시 시도", () => retry(), { class: "button" }) : null,
     );
   }
 }

@@ -24,11 +24,12 @@ const Route = (() => {
     return `#${encodeURIComponent(screen)}${query ? `?${query}` : ""}`;
   }
 
-  // A step of the person: it can be taken back.
+  // A step of the person: it can be taken back. Returns whether there was one to take.
   function go(screen, params) {
     const next = hash(screen, params);
-    if (next === window.location.hash) return;
+    if (next === window.location.hash) return false;
     window.location.hash = next;
+    return true;
   }
 
   // A step of the page itself (the first person of a list): it leaves no trace in the history.

@@ -1,5 +1,5 @@
-// Which snapshot is shown. The API is asked now and then; when a newer snapshot stands behind it,
-// the current screen is loaded again and says so.
+// Which snapshot is shown. The API is asked now and then; when another file stands behind it, the
+// current screen is loaded again and says so. After an outage the screen is loaded again too.
 "use strict";
 
 const Snapshot = (() => {
@@ -17,10 +17,12 @@ const Snapshot = (() => {
 
   let meta = UNKNOWN;
   let looking = null;
+  let wasLost = false;
   let onNews = () => {};
   let onMeta = () => {};
 
-  // `whenNew` is called when other data stand behind the API; `whenKnown` after each look.
+  // `whenNew` is called when other data stand behind the API, or when it was lost and is back;
+  // `whenKnown` after each look.
   async function start({ whenNew, whenKnown }) {
     onNews = whenNew;
     onMeta = whenKnown;
@@ -28,6 +30,9 @@ const Snapshot = (() => {
     window.setInterval(lookIfSeen, POLL_MS);
     window.addEventListener("focus", look);
     document.addEventListener("visibilitychange", lookIfSeen);
+    window.addEventListener("api-lost", () => {
+      wasLost = true;
+    });
     await look();
   }
 
@@ -38,30 +43,51 @@ const Snapshot = (() => {
     return looking;
   }
 
+  // Look with a new proof, and load the screen again: what it asked for before was refused.
+  async function lookAgain() {
+    await looking;
+    wasLost = true;
+    await look();
+  }
+
   async function ask() {
     try {
       take({ ...UNKNOWN, ...(await Api.get("/meta")) });
     } catch (error) {
-      Banners.show("api", "problem", Panel.failure(error, look));
+      wasLost = true;
+      // The form that asks for a proof says enough.
+      if (error.status === 401) Banners.hide("api");
+      else Banners.show("api", "problem", Panel.failure(error, look));
     }
   }
 
   function take(next) {
-    const before = meta.snapshot?.run_tag;
-    const after = next.snapshot?.run_tag;
-    const wasReached = meta !== UNKNOWN;
+    const isFirst = meta === UNKNOWN;
+    const isOther = identityOf(meta) !== identityOf(next);
+    const isBack = wasLost;
     meta = next;
+    wasLost = false;
     Banners.hide("api");
     warn();
     onMeta(meta);
-    if (wasReached && before === after) return;
-    if (wasReached)
-      Banners.show(
-        "new",
-        "news",
-        `새 스냅샷 ${after}을(를) 불러왔습니다. 선택한 항목은 그대로입니다.`,
-      );
-    onNews();
+    if (isOther && !isFirst) announce();
+    if (isOther || isFirst || isBack) onNews();
+  }
+
+  // Which state of which file: a file may be replaced, or its web forms renewed, under one run tag.
+  function identityOf({ snapshot }) {
+    if (!snapshot) return null;
+    const { state, run_tag, published_at, size_bytes } = snapshot;
+    return state ?? `${run_tag} ${published_at} ${size_bytes}`;
+  }
+
+  function announce() {
+    const tag = Format.text(meta.snapshot?.run_tag);
+    Banners.show(
+      "new",
+      "news",
+      `새 스냅샷 ${tag}을(를) 불러왔습니다. 선택한 항목은 그대로입니다.`,
+    );
   }
 
   function warn() {
@@ -87,5 +113,5 @@ const Snapshot = (() => {
     return `${meta.crm_url.replace(/\/+$/, "")}/contents/${kind}/${encodeURIComponent(id)}`;
   }
 
-  return { start, look, crmLink, meta: () => meta };
+  return { start, lookAgain, crmLink, meta: () => meta };
 })();

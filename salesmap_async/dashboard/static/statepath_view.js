@@ -111,7 +111,7 @@ const StatePathView = (() => {
       bars: years.map((year, place) => ({
         value: of(year, cell).amt_eok,
         series: series[place],
-        text: of(year, cell).amt_eok.toFixed(2),
+        text: Format.eokFigure(of(year, cell).amt_eok),
         tip: `${cellName(cell)} ${year}년 ${withBucket(of(year, cell).amt_eok, of(year, cell).bucket)}`,
       })),
     }));
