@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 
 from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.api.pages import FORM_GONE, Page
+from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
+from salesmap_async.collect.answers import after_refusal, as_stored, given_up, page_write
 from salesmap_async.collect.chains import (
     Chain,
     ChainBrokenError,
     Storable,
-    record_id,
     restored_chain,
 )
 from salesmap_async.collect.order import Order
@@ -37,7 +37,7 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Listener, Note, Warned
 from salesmap_async.stop import Stop
-from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
+from salesmap_async.store.page_write import StoredRecord
 from salesmap_async.store.writer import Writer
 
 GRACE_S = 5.0
@@ -201,7 +201,7 @@ class Collector:
             records, storable = await self._take_in(chain, page)
             if chain.dropped:
                 return
-            await self._writer.write(_page_write(chain, storable, records))
+            await self._writer.write(page_write(chain, storable, records))
             self._order.advanced(chain)
             self._tallies.tell_page(chain)
 
@@ -230,7 +230,7 @@ class Collector:
         try:
             if isinstance(page, SalesmapError):
                 raise page
-            records = _as_stored(page, chain.endpoint.id_key)
+            records = as_stored(page, chain.endpoint.id_key)
             try:
                 return records, self._ranges.take(chain, page)
             except FilterUntrustedError as error:
@@ -241,24 +241,24 @@ class Collector:
                 await self._read_plainly(chain, str(error))
                 return [], Storable(0, ())
             if isinstance(error, RequestRefusedError):
-                storable = _after_refusal(chain, error)
+                storable = after_refusal(chain, error)
                 self._cure = self._cure or (error.cure if chain.state == "failed" else "")
                 return [], storable
-            return [], _given_up(chain, str(error))
+            return [], given_up(chain, str(error))
         except ChainBrokenError as error:
-            return [], _given_up(chain, str(error))
+            return [], given_up(chain, str(error))
 
     async def _read_plainly(self, chain: Chain, why: str) -> None:
         """Give up reading the list of `chain` in ranges; what they have read is read again."""
-        given_up = self._ranges.give_up(chain.endpoint)
-        plain, table = given_up.plain, chain.endpoint.table
-        names = [dropped.name for dropped in given_up.dropped]
+        outcome = self._ranges.give_up(chain.endpoint)
+        plain, table = outcome.plain, chain.endpoint.table
+        names = [dropped.name for dropped in outcome.dropped]
         await self._writer.drop_chains(
-            names, kept=plain.name, progress=plain.progress(), reopened=given_up.reopened
+            names, kept=plain.name, progress=plain.progress(), reopened=outcome.reopened
         )
         for name in names:
             self._ready.pop(name, None)
-        if given_up.reopened and plain.name not in self._busy:
+        if outcome.reopened and plain.name not in self._busy:
             self._ready[plain.name] = plain
             self._changed.set()
         self._tell(Warned(f"{table} is read as one list, not by dates: {why}"))
@@ -313,48 +313,6 @@ class Collector:
 
     def _end_soon(self, limit: asyncio.Timeout) -> None:
         limit.reschedule(asyncio.get_running_loop().time() + GRACE_S)
-
-
-def _after_refusal(chain: Chain, error: RequestRefusedError) -> Storable:
-    """Decide what a refused page means for its chain."""
-    if chain.endpoint.table == SUBMISSION_TABLE and FORM_GONE in error.reason:
-        chain.leave_out(f"{chain.label} is gone upstream: skipped")
-        return Storable(0, ())
-    if error.status == 400 and chain.cursor is not None:
-        try:
-            return chain.cursor_refused(error.reason)
-        except ChainBrokenError as broken:
-            return _given_up(chain, str(broken))
-    return _given_up(chain, str(error))
-
-
-def _given_up(chain: Chain, why: str) -> Storable:
-    chain.fail(why)
-    return Storable(0, ())
-
-
-def _as_stored(page: Page, id_key: str) -> list[StoredRecord]:
-    """Return the page's records as the work DB keeps them, before anything moves on."""
-    try:
-        return [stored_record(record_id(record, id_key), record) for record in page.records]
-    except ValueError as error:
-        raise UnusableAnswerError(f"a record cannot be stored: {error}", status=200) from None
-
-
-def _page_write(chain: Chain, storable: Storable, records: list[StoredRecord]) -> PageWrite:
-    return PageWrite(
-        chain=chain.name,
-        table=chain.endpoint.table,
-        page=storable.page,
-        pages=chain.pages,
-        records=records[: len(storable.records)],
-        state=chain.state,
-        progress=chain.progress(),
-        error=chain.error,
-        at=datetime.now(UTC).isoformat(timespec="milliseconds"),
-        known_pages=storable.known_pages,
-        restart=storable.restart,
-    )
 
 
 def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:
