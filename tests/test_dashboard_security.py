@@ -132,7 +132,7 @@ async def test_what_is_set_must_be_proven(
     db: Path, access: Access, authorization: str, code: int
 ) -> None:
     """By everybody, this machine too; the page and the docs stand behind it as well."""
-    for path in ("/api/health", "/", "/docs/files/swagger-ui.css"):
+    for path in ("/api/health", "/", "/docs/files/docs.css"):
         for client in (STRANGER, ("127.0.0.1", 1)):
             response = await asked(
                 db, path, access=access, client=client, authorization=authorization

@@ -5,37 +5,21 @@ from __future__ import annotations
 from pathlib import Path
 
 from fastapi import APIRouter
-from fastapi.responses import HTMLResponse
+from fastapi.responses import FileResponse
 from starlette.staticfiles import StaticFiles
 
-FILES = Path(__file__).parent / "swagger"
+FILES = Path(__file__).parent / "docs"
 PREFIX = "/docs/files"
-_PAGE = f"""<!DOCTYPE html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<title>salesmap_async dashboard: API</title>
-<link rel="icon" href="data:,">
-<link rel="stylesheet" href="{PREFIX}/swagger-ui.css">
-</head>
-<body>
-<div id="swagger-ui"></div>
-<script src="{PREFIX}/swagger-ui-bundle.js" defer></script>
-<script src="{PREFIX}/start.js" defer></script>
-</body>
-</html>
-"""
 
 router = APIRouter()
 
 
 @router.get("/docs", include_in_schema=False)
-async def docs() -> HTMLResponse:
+async def docs() -> FileResponse:
     """Show the API."""
-    return HTMLResponse(_PAGE)
+    return FileResponse(FILES / "docs.html")
 
 
 def docs_files() -> StaticFiles:
-    """Return what serves Swagger UI's own files."""
+    """Return what serves the page's script and style."""
     return StaticFiles(directory=FILES)
