@@ -6,8 +6,8 @@ report = await take_snapshot(Settings(token=Secret("...")))
 """
 
 from salesmap_async.errors import SalesmapError
+from salesmap_async.run.snapshot import RunReport, take_snapshot
 from salesmap_async.settings import Secret, Settings
-from salesmap_async.snapshot import RunReport, take_snapshot
 from salesmap_async.version import VERSION as __version__
 
 __all__ = ["RunReport", "SalesmapError", "Secret", "Settings", "__version__", "take_snapshot"]

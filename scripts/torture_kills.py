@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from salesmap_async.publish.history import read_history
+from salesmap_async.run.history import read_history
 from scripts.torture_sandbox import Content, Server, content_of
 
 _FIRST_S = 0.3

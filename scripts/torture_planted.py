@@ -60,7 +60,7 @@ _CHAINS = "salesmap_async/collect/chains.py"
 _RANGES = "salesmap_async/collect/ranges.py"
 _REPLACE = "salesmap_async/publish/replace.py"
 _PUBLICATION = "salesmap_async/publish/publication.py"
-_CRASH = "tests/test_crash_points.py"
+_CRASH = "tests/run/test_crash_points.py"
 
 BUGS: tuple[Bug, ...] = (
     Bug(
@@ -78,7 +78,7 @@ BUGS: tuple[Bug, ...] = (
                 "        if records:\n            shapes",
             ),
         ),
-        ("tests/test_writer.py", _CRASH),
+        ("tests/store/test_writer.py", _CRASH),
     ),
     Bug(
         "the rows are committed in another transaction than the cursor",
@@ -91,7 +91,7 @@ BUGS: tuple[Bug, ...] = (
                 '        ended = page.state != "reading"\n        await connection',
             ),
         ),
-        ("tests/test_writer.py", _CRASH),
+        ("tests/store/test_writer.py", _CRASH),
     ),
     Bug(
         "no rollback after an error, and the rest is committed",
@@ -103,7 +103,7 @@ BUGS: tuple[Bug, ...] = (
             ),
             ("if connection is None or self._error is not None:", "if connection is None:"),
         ),
-        ("tests/test_writer.py",),
+        ("tests/store/test_writer.py",),
     ),
     Bug(
         "an error of the work DB is swallowed, and writing goes on",
@@ -114,43 +114,43 @@ BUGS: tuple[Bug, ...] = (
                 "await _roll_back(connection)",
             ),
         ),
-        ("tests/test_writer.py", _CRASH),
+        ("tests/store/test_writer.py", _CRASH),
     ),
     Bug(
         "the -wal of the old file is left beside the new one",
         _REPLACE,
         (("if not settle_sidecars(final):", "if False:"),),
-        ("tests/test_replace.py",),
+        ("tests/publish/test_replace.py",),
     ),
     Bug(
         "copy instead of rename",
         _REPLACE,
         (("            os.replace(src, dest)", "            shutil.copyfile(src, dest)"),),
-        ("tests/test_replace.py",),
+        ("tests/publish/test_replace.py",),
     ),
     Bug(
         "the new file is renamed before it is on the disk",
         "salesmap_async/publish/build.py",
         (("        _fsync(path)\n    return manifest", "    return manifest"),),
-        (_CRASH, "tests/test_build.py"),
+        (_CRASH, "tests/publish/test_build.py"),
     ),
     Bug(
         "the rename is not brought to the disk",
         _REPLACE,
         (("        fsync_directory(final.parent)\n        _check_tag", "        _check_tag"),),
-        (_CRASH, "tests/test_replace.py"),
+        (_CRASH, "tests/publish/test_replace.py"),
     ),
     Bug(
         "a cursor that comes back is not noticed",
         _CHAINS,
         (("page.next_cursor in self._seen or ", ""),),
-        ("tests/test_chains.py",),
+        ("tests/collect/test_chains.py",),
     ),
     Bug(
         "an empty page counts as the end",
         _CHAINS,
         (("if page.records or self.cursor is None:", "if True:"),),
-        ("tests/test_chains.py",),
+        ("tests/collect/test_chains.py",),
     ),
     Bug(
         "the gate is not looked at again after the limiter",
@@ -161,7 +161,7 @@ BUGS: tuple[Bug, ...] = (
                 "            if limiter",
             ),
         ),
-        ("tests/test_throttle.py",),
+        ("tests/api/test_throttle.py",),
     ),
     Bug(
         "a range ends where the next one was asked for, not where it began",
@@ -172,7 +172,7 @@ BUGS: tuple[Bug, ...] = (
                 "each.since for each in self._after(chain) if each.since",
             ),
         ),
-        ("tests/test_ranges.py",),
+        ("tests/collect/test_ranges.py",),
     ),
     Bug(
         "records from before the startDate are taken",
@@ -183,7 +183,7 @@ BUGS: tuple[Bug, ...] = (
                 "if False:",
             ),
         ),
-        ("tests/test_ranges.py",),
+        ("tests/collect/test_ranges.py",),
     ),
     Bug(
         "what dropped ranges have read stays in the work DB",
@@ -194,19 +194,19 @@ BUGS: tuple[Bug, ...] = (
                 '"SELECT ?", (name,)',
             ),
         ),
-        ("tests/test_ranges.py",),
+        ("tests/collect/test_ranges.py",),
     ),
     Bug(
         "a later 429 opens the gate earlier",
         _THROTTLE,
         (("        if now + wait_s > self._open_at:", "        if True:"),),
-        ("tests/test_throttle.py",),
+        ("tests/api/test_throttle.py",),
     ),
     Bug(
         "each refusal of one closing counts",
         _THROTTLE,
         (("        if first_of_its_closing:", "        if True:"),),
-        ("tests/test_throttle.py",),
+        ("tests/api/test_throttle.py",),
     ),
     Bug(
         "a retry takes no slot",
@@ -217,13 +217,13 @@ BUGS: tuple[Bug, ...] = (
                 "                attempt += 1\n                continue\n",
             ),
         ),
-        ("tests/test_client.py",),
+        ("tests/api/test_client.py",),
     ),
     Bug(
         "success:false is accepted",
         "salesmap_async/api/pages.py",
         (('if answer.get("success") is not True:', "if False:"),),
-        ("tests/test_pages.py",),
+        ("tests/api/test_pages.py",),
     ),
     Bug(
         "published before the gate",
@@ -236,7 +236,7 @@ BUGS: tuple[Bug, ...] = (
                 "    _prune(publication)\n    return manifest",
             ),
         ),
-        ("tests/test_snapshot.py",),
+        ("tests/run/test_snapshot.py",),
     ),
     Bug(
         "backups are pruned before the swap",
@@ -245,7 +245,7 @@ BUGS: tuple[Bug, ...] = (
             ("    install(\n", "    _prune(publication)\n    install(\n"),
             ("    _prune(publication)\n    return manifest", "    return manifest"),
         ),
-        (_CRASH, "tests/test_backup.py"),
+        (_CRASH, "tests/publish/test_backup.py"),
     ),
     Bug(
         "the published line is written before the swap",
@@ -257,7 +257,7 @@ BUGS: tuple[Bug, ...] = (
                 "            manifest = await _in_thread(lambda: self._publish(",
             ),
         ),
-        (_CRASH, "tests/test_resume.py"),
+        (_CRASH, "tests/run/test_resume.py"),
     ),
     Bug(
         "the work DB is deleted before the published line",
@@ -268,7 +268,7 @@ BUGS: tuple[Bug, ...] = (
                 "        self._paths.work_db.unlink()\n        self._close(manifest, collected)\n",
             ),
         ),
-        (_CRASH, "tests/test_resume.py"),
+        (_CRASH, "tests/run/test_resume.py"),
     ),
     Bug(
         "collected_at is committed before all is known",
@@ -280,13 +280,13 @@ BUGS: tuple[Bug, ...] = (
                 "                await writer.remember(",
             ),
         ),
-        (_CRASH, "tests/test_resume.py"),
+        (_CRASH, "tests/run/test_resume.py"),
     ),
     Bug(
         "a backup gets its name before it is whole",
         "salesmap_async/publish/backup.py",
         (('    temporary = dest.with_name(f".{dest.name}.part")\n', "    temporary = dest\n"),),
-        ("tests/test_backup.py",),
+        ("tests/publish/test_backup.py",),
     ),
     Bug(
         "of two versions of an id the first one counts",
@@ -297,19 +297,19 @@ BUGS: tuple[Bug, ...] = (
                 "ORDER BY id, chain DESC, page DESC, position DESC",
             ),
         ),
-        ("tests/test_build.py",),
+        ("tests/publish/test_build.py",),
     ),
     Bug(
         "what has no column of its own is dropped",
         "salesmap_async/publish/rows.py",
         (("row.append(exact_json.dumps(spilled) if spilled else None)", "row.append(None)"),),
-        ("tests/test_build.py",),
+        ("tests/publish/test_build.py",),
     ),
     Bug(
         "nobody takes the lock",
         "salesmap_async/lock.py",
         (("        lock.acquire(timeout=wait_s)\n", ""),),
-        ("tests/test_disk_full.py::test_two_runs_at_once",),
+        ("tests/run/test_disk_full.py::test_two_runs_at_once",),
     ),
 )
 

@@ -72,7 +72,7 @@ def _text(path: Path) -> str:
 
 def _serve() -> None:
     """Fork one child per line; the parent answers with its exit code, the child becomes the run."""
-    import salesmap_async.snapshot  # noqa: F401  (what is imported here, no child imports again)
+    import salesmap_async.run.snapshot  # noqa: F401  (what is imported here, no child imports again)
     from salesmap_async.__main__ import main
 
     for line in sys.stdin:

@@ -12,7 +12,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from salesmap_async.checks import Finding
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import (
     path_command,
@@ -22,8 +21,9 @@ from salesmap_async.cli.options import (
     settings_options,
     token_file_option,
 )
-from salesmap_async.logs import printable
 from salesmap_async.operate.doctor import examine_locally, examine_remotely
+from salesmap_async.run.checks import Finding
+from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings, option_flag
 
 _NETWORK_OPTIONS = ("base_url", "ca_file", "proxy")

@@ -16,8 +16,8 @@ from salesmap_async.errors import (
     UsageError,
     exit_code_of,
 )
-from salesmap_async.logs import printable
-from salesmap_async.plan import is_resumable
+from salesmap_async.run.log import printable
+from salesmap_async.run.plan import is_resumable
 from salesmap_async.settings import Settings
 
 

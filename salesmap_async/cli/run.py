@@ -18,13 +18,13 @@ from salesmap_async.cli.options import (
     settings_options,
     token_file_option,
 )
+from salesmap_async.cli.progress import Verbosity, progress_listener
 from salesmap_async.cli.signals import stopping_on_signals
 from salesmap_async.cli.summary import show_summary
 from salesmap_async.errors import SalesmapError
-from salesmap_async.progress import Verbosity, progress_listener
+from salesmap_async.run.snapshot import RunReport, take_snapshot
 from salesmap_async.sandbox import Sandbox, Workspace
 from salesmap_async.settings import Secret, Settings, option_fields
-from salesmap_async.snapshot import RunReport, take_snapshot
 from salesmap_async.stop import Stop
 
 SANDBOX_DB = Path("sandbox_latest.db")

@@ -17,8 +17,8 @@ from rich.text import Text
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import number, size
 from salesmap_async.cli.options import path_options
-from salesmap_async.logs import printable
 from salesmap_async.operate.runs import RunEntry, RunHistory, read_runs
+from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
 

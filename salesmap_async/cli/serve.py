@@ -13,9 +13,9 @@ from click.core import ParameterSource
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import path_options
-from salesmap_async.dashboard.access import PASSWORD, Access, check_host, make_access
-from salesmap_async.dashboard.config import DashboardConfig
+from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.environment import DB_PATH, read_config
+from salesmap_async.dashboard.web.access import PASSWORD, Access, check_host, make_access
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import Settings
 

@@ -14,11 +14,11 @@ from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
 from salesmap_async.cli.options import command_line, path_command, path_options
 from salesmap_async.cli.run import SANDBOX_DB
-from salesmap_async.logs import printable
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
-from salesmap_async.publish.history import PUBLISHED
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
 _LABEL_WIDTH = 12

@@ -11,10 +11,10 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from salesmap_async.collect.floor import Floor
-from salesmap_async.logs import printable
 from salesmap_async.publish.manifest import ManifestRow
-from salesmap_async.snapshot import RunReport
+from salesmap_async.run.floor import Floor
+from salesmap_async.run.log import printable
+from salesmap_async.run.snapshot import RunReport
 
 
 def show_summary(report: RunReport) -> None:

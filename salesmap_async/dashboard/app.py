@@ -15,13 +15,16 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
-from salesmap_async.dashboard import crm_routes, docs_page, operations_routes, sales_routes
-from salesmap_async.dashboard.access import Access
-from salesmap_async.dashboard.answers import Failures, add_error_answers
-from salesmap_async.dashboard.config import DashboardConfig
-from salesmap_async.dashboard.context import Dashboard
-from salesmap_async.dashboard.database import Database
-from salesmap_async.dashboard.security import (
+from salesmap_async.dashboard.crm import routes as crm_routes
+from salesmap_async.dashboard.data.config import DashboardConfig
+from salesmap_async.dashboard.data.context import Dashboard
+from salesmap_async.dashboard.data.database import Database
+from salesmap_async.dashboard.operations import routes as operations_routes
+from salesmap_async.dashboard.sales import routes as sales_routes
+from salesmap_async.dashboard.web import docs_page
+from salesmap_async.dashboard.web.access import Access
+from salesmap_async.dashboard.web.answers import Failures, add_error_answers
+from salesmap_async.dashboard.web.security import (
     FILE_ORIGIN,
     PAGE_ORIGINS,
     KnownPlaces,

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
-from salesmap_async.dashboard.access import PASSWORD, USER, Access, make_access
-from salesmap_async.dashboard.config import DashboardConfig
-from salesmap_async.dashboard.config_file import load_config
+from salesmap_async.dashboard.data.config import DashboardConfig
+from salesmap_async.dashboard.data.config_file import load_config
+from salesmap_async.dashboard.web.access import PASSWORD, USER, Access, make_access
 from salesmap_async.settings import Settings
 
 DB_PATH = "DB_PATH"

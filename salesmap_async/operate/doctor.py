@@ -14,7 +14,6 @@ from pathlib import Path
 
 from salesmap_async.api.client import Client, Whoami
 from salesmap_async.api.throttle import Throttle
-from salesmap_async.checks import Finding, machine_checks
 from salesmap_async.errors import (
     QuotaExhaustedError,
     RequestRefusedError,
@@ -24,12 +23,13 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import ignore
-from salesmap_async.lock import is_held
 from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.paths import lock_path
-from salesmap_async.preflight import TOLERATED_SKEW_S
-from salesmap_async.publish.sqlite_file import is_locked, is_wal, opened, sidecars
+from salesmap_async.run.checks import Finding, machine_checks
+from salesmap_async.run.lock import is_held
+from salesmap_async.run.preflight import TOLERATED_SKEW_S
 from salesmap_async.settings import Secret, Settings
+from salesmap_async.sqlite_file import is_locked, is_wal, opened, sidecars
 from salesmap_async.stop import Stop
 
 _PATIENCE_S = 10.0

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.sqlite_file import SIDECAR_ENDINGS
+from salesmap_async.sqlite_file import SIDECAR_ENDINGS
 
 LeftoverKind = Literal["work DB", "new snapshot", "kept aside", "temporary"]
 

@@ -12,13 +12,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from salesmap_async.errors import RunLockedError, SalesmapError, StoreError
-from salesmap_async.lock import is_held, run_lock
 from salesmap_async.operate.leftovers import Leftover, leftovers_of
 from salesmap_async.operate.look import look_at, moment
 from salesmap_async.operate.runs import KILLED, RESTORE, RunEntry, history_lines, read_runs
 from salesmap_async.paths import RunPaths
-from salesmap_async.plan import published_since
-from salesmap_async.publish.history import PUBLISHED
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.lock import is_held, run_lock
+from salesmap_async.run.plan import published_since
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import open_work_db, read_run_values

@@ -8,9 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.lock import is_held
 from salesmap_async.operate.look import moment
-from salesmap_async.publish.history import (
+from salesmap_async.run.history import (
     PUBLISHED,
     RESTORED,
     STARTED,
@@ -18,6 +17,7 @@ from salesmap_async.publish.history import (
     fold_runs,
     read_history,
 )
+from salesmap_async.run.lock import is_held
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
 

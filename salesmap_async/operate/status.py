@@ -27,10 +27,10 @@ from salesmap_async.operate.runs import (
     read_runs,
 )
 from salesmap_async.paths import RunPaths
-from salesmap_async.plan import make_plan, published_since
-from salesmap_async.publish.history import PUBLISHED
-from salesmap_async.publish.sqlite_file import sidecars
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.plan import make_plan, published_since
 from salesmap_async.settings import Settings
+from salesmap_async.sqlite_file import sidecars
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import ChainRow, open_work_db, read_chains, read_run_values
 

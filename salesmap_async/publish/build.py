@@ -41,7 +41,7 @@ from salesmap_async.publish.records import FormTally, Record, TableSource, Tally
 from salesmap_async.publish.replace import fsync_file
 from salesmap_async.publish.rows import Fingerprint, RowMaker
 from salesmap_async.publish.schema import Layout, fold, lay_out
-from salesmap_async.publish.sqlite_file import cure_of, opened, remove_with_leftovers
+from salesmap_async.sqlite_file import cure_of, opened, remove_with_leftovers
 from salesmap_async.store.kinds import Kind, Kinds
 from salesmap_async.store.work_db import open_work_db
 

@@ -16,7 +16,7 @@ from salesmap_async.api.endpoints import ALL_TABLES
 from salesmap_async.publish.manifest import META_TABLES, ManifestRow
 from salesmap_async.publish.rows import table_sha256
 from salesmap_async.publish.schema import fold
-from salesmap_async.publish.sqlite_file import (
+from salesmap_async.sqlite_file import (
     column_types,
     opened,
     quoted,

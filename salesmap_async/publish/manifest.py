@@ -15,7 +15,7 @@ import orjson
 from salesmap_async.events import Listener, Warned
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.replace import write_text_atomically
-from salesmap_async.publish.sqlite_file import column_types, quoted
+from salesmap_async.sqlite_file import column_types, quoted
 
 META_TABLES = ("manifest", "run_info", "column_map")
 CREATE_COLUMN_MAP = 'CREATE TABLE column_map ("table" TEXT, "key" TEXT, "column" TEXT)'

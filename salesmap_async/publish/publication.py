@@ -25,8 +25,8 @@ from salesmap_async.publish.gate import incomplete, shrunken
 from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
 from salesmap_async.publish.published import Published
 from salesmap_async.publish.replace import install, keep_aside
-from salesmap_async.publish.sqlite_file import remove_with_leftovers
 from salesmap_async.publish.webform_swap import swap_webforms
+from salesmap_async.sqlite_file import remove_with_leftovers
 from salesmap_async.store.work_db import open_work_db, read_chains
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import LockedError, UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.publish.sqlite_file import (
+from salesmap_async.sqlite_file import (
     column_types,
     is_locked,
     opened,

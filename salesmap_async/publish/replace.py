@@ -27,7 +27,7 @@ from typing import NoReturn
 
 from salesmap_async.errors import KeptAsideError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned, ignore
-from salesmap_async.publish.sqlite_file import (
+from salesmap_async.sqlite_file import (
     cure_of,
     is_locked,
     is_wal,

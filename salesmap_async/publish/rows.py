@@ -17,7 +17,7 @@ import orjson
 from salesmap_async import exact_json
 from salesmap_async.publish.records import Record
 from salesmap_async.publish.schema import Layout
-from salesmap_async.publish.sqlite_file import column_types, quoted
+from salesmap_async.sqlite_file import column_types, quoted
 from salesmap_async.store.shapes import MOST_SHAPES, Keys
 
 _NEWLINE = orjson.OPT_APPEND_NEWLINE

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.exact_json import has_lone_surrogate, without_lone_surrogates
-from salesmap_async.publish.sqlite_file import quoted
+from salesmap_async.sqlite_file import quoted
 from salesmap_async.store.kinds import Kind
 
 MAX_COLUMNS = 1_900

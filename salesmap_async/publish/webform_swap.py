@@ -13,7 +13,7 @@ from salesmap_async.errors import KeptAsideError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned
 from salesmap_async.publish.carry import attached, copy_table
 from salesmap_async.publish.manifest import CREATE_COLUMN_MAP, CREATE_MANIFEST, MANIFEST_COLUMNS
-from salesmap_async.publish.sqlite_file import (
+from salesmap_async.sqlite_file import (
     column_types,
     cure_of,
     is_locked,

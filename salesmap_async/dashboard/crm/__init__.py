@@ -1,0 +1,1 @@
+"""Organizations, people, deals and memos."""

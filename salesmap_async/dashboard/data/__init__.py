@@ -1,0 +1,1 @@
+"""What every screen reads with: the DB, the configuration, lenient values."""

@@ -1,0 +1,1 @@
+"""The snapshot itself: its age, runs, tables, backups and the checklist."""

@@ -1,0 +1,62 @@
+"""What the page asks first: the years it shows, its configuration, the snapshot and its age."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from salesmap_async.dashboard.data.caveats import caveats
+from salesmap_async.dashboard.data.config import DashboardConfig, team_label
+from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.years import base_year_of, years_to
+from salesmap_async.operate.look import moment
+from salesmap_async.publish.manifest import META_TABLES, read_one_row
+from salesmap_async.sqlite_file import quoted
+
+STALE_AFTER_S = 24 * 3600
+
+
+def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
+    """Return everything the page needs before it shows anything."""
+    base_year = base_year_of(snapshot, config, None)
+    return {
+        "base_year": base_year,
+        "years": years_to(base_year),
+        "default_size": config.default_size,
+        "status_won": config.statuses.won,
+        "status_open": config.statuses.open,
+        "crm_url": config.crm_url,
+        "own_side_owner_label": config.own_side_owner_label,
+        "teams": [team_label(team) for team in config.teams if team.in_menu],
+        "snapshot": _about_snapshot(snapshot),
+        "warnings": caveats(snapshot, config.statuses.won),
+    }
+
+
+def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+    info = read_one_row(snapshot.connection, "run_info")
+    captured_at = moment(info.get("captured_at_utc"))
+    age_s = None if captured_at is None else (datetime.now(UTC) - captured_at).total_seconds()
+    return {
+        "run_tag": _text(info.get("run_tag")),
+        "captured_at_utc": _text(info.get("captured_at_utc")),
+        "published_at": snapshot.state.changed_at.isoformat(timespec="seconds"),
+        "workspace_id": _text(info.get("workspace_id")),
+        "workspace_name": _text(info.get("workspace_name")),
+        "rows_total": snapshot.once("rows in all", _rows_in_all),
+        "size_bytes": snapshot.state.size_bytes,
+        "state": str(snapshot.state),
+        "age_s": None if age_s is None else max(0, round(age_s)),
+        "stale": age_s is not None and age_s > STALE_AFTER_S,
+        "file": str(snapshot.path),
+    }
+
+
+def _rows_in_all(snapshot: Snapshot) -> int:
+    tables = [name for name in snapshot.columns.tables if name not in META_TABLES]
+    counts = [snapshot.row(f"SELECT count(*) FROM {quoted(name)}") for name in tables]
+    return sum(row[0] for row in counts if row)
+
+
+def _text(value: object) -> str | None:
+    return None if value is None else str(value)

@@ -1,0 +1,107 @@
+"""The snapshot screen: how the runs went, what the tables hold, which backups there are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.operate.backups import list_backups
+from salesmap_async.operate.runs import RunEntry, history_lines, read_runs
+from salesmap_async.run.history import PUBLISHED, fold_runs
+from salesmap_async.settings import Settings
+from salesmap_async.sqlite_file import column_types
+
+_SHOWN_RUNS = 60
+_MANIFEST = {
+    "table": "table",
+    "rows": "row_count",
+    "columns": "column_count",
+    "errors": "errors",
+    "endpoint": "endpoint",
+    "pages": "pages",
+    "duplicates": "duplicates",
+    "repaired": "repaired",
+}
+"""Key of the answer -> column of the manifest."""
+
+
+def runs(settings: Settings, limit: int) -> dict[str, Any]:
+    """Return the last runs, restores among them, the newest first; `running`: one is at work."""
+    history = read_runs(settings)
+    return {
+        "items": [_run(entry) for entry in history.runs[:limit]],
+        "running": history.busy,
+    }
+
+
+def tables(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
+    """Return the manifest of the snapshot, and the rows of each table after each published run."""
+    return {"items": _manifest(snapshot), "history": _rows_over_time(settings)}
+
+
+def backups(settings: Settings) -> list[dict[str, Any]]:
+    """Return the backups of the DB, the most recently made first."""
+    return [
+        {
+            "name": backup.path.name,
+            "size_bytes": backup.size_bytes,
+            "changed_at": backup.changed_at.isoformat(timespec="seconds"),
+            "run_tag": backup.run_tag,
+            "captured_at_utc": _iso(backup.captured_at),
+            "problem": backup.problem or None,
+        }
+        for backup in list_backups(settings.backup_dir, settings.db_path)
+    ]
+
+
+def _run(entry: RunEntry) -> dict[str, Any]:
+    return {
+        "run_tag": entry.run_tag,
+        "kind": entry.kind,
+        "status": entry.status,
+        "started_at": _iso(entry.started_at),
+        "ended_at": _iso(entry.ended_at),
+        "seconds": entry.seconds,
+        "rows": entry.rows,
+        "requests": entry.requests,
+        "refusals": entry.refusals,
+        "error": entry.error or None,
+    }
+
+
+def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
+    names = {name for name, _ in column_types(snapshot.connection, "manifest")}
+    if "table" not in names:
+        return []
+    columns = ", ".join(f'"{column}"' if column in names else "NULL"
+                        for column in _MANIFEST.values())  # fmt: skip
+    rows = snapshot.rows(f"SELECT {columns} FROM manifest ORDER BY rowid")
+    return [dict(zip(_MANIFEST, row, strict=True)) for row in rows]
+
+
+def _rows_over_time(settings: Settings) -> list[dict[str, Any]]:
+    """Return what was published when, oldest first.
+
+    A run of a few tables leaves the others as they were.
+    """
+    history: list[dict[str, Any]] = []
+    rows: dict[str, int] = {}
+    for line in fold_runs(history_lines(settings)):
+        if line.get("final_db_path") == str(settings.db_path) and line.get("status") == PUBLISHED:
+            rows = rows | _rows_by_table(line.get("tables"))
+            run_tag, ended_at = str(line["run_tag"]), line.get("ended_at")
+            history.append({"run_tag": run_tag, "ended_at": ended_at, "rows": rows})
+    return history[-_SHOWN_RUNS:]
+
+
+def _rows_by_table(tables: object) -> dict[str, int]:
+    """Return the rows that a line of the history names; {} for a line that holds none."""
+    if not isinstance(tables, dict):
+        return {}
+    rows = {name: each.get("rows") for name, each in tables.items() if isinstance(each, dict)}
+    return {name: count for name, count in rows.items() if isinstance(count, int)}
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat(timespec="seconds")

@@ -1,0 +1,1 @@
+"""Won sums, StatePath, pipeline and deal check."""

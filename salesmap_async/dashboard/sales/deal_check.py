@@ -1,0 +1,140 @@
+"""The deal check of one team: its open deals, and which of their customers bought this year."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from salesmap_async.dashboard.data.caveats import DECIDES_DEAL_CHECK, without_field
+from salesmap_async.dashboard.data.config import Statuses, Team, team_label
+from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lenient import owner_labels, related, text_or_none, trimmed
+from salesmap_async.dashboard.data.money import krw
+from salesmap_async.dashboard.data.summary import organization_names, won_sums
+from salesmap_async.dashboard.sales.teams import Members, members_of, plain_name
+
+NO_PART = "미매핑"
+
+OpenDeals = Mapping[str | None, tuple[int, ...]]
+"""What stands under the owner of open deals -> the row numbers of those deals."""
+
+
+def deal_check(
+    snapshot: Snapshot, team: Team, *, base_year: int, statuses: Statuses
+) -> dict[str, Any]:
+    """Return `items`, customers who bought most in `base_year` first, and `meta`."""
+    members = members_of(snapshot, team)
+    row_numbers = _deals_of(snapshot, members, statuses.open)
+    bought = won_sums(snapshot, statuses.won).retention.get(base_year, {})
+    rows = _rows(snapshot, row_numbers)
+    names = organization_names(snapshot)
+    owners = {text: owner_labels(text) for text in {row[_OWNER] for row in rows}}  # few differ
+    items = [
+        _item(row, team=team, base_year=base_year, bought=bought, names=names, owners=owners)
+        for row in rows
+    ]
+    total = f"orgWon{base_year}Total"
+    items.sort(key=lambda item: (-item[total], item["createdAt"] or "", item["dealId"] or ""))
+    return {
+        "items": items,
+        "years": [base_year],
+        "meta": {
+            "team": team_label(team, members.crm_team),
+            "members": members.count,
+            "warnings": [
+                *([] if members.crm_team else ["team_not_found"]),
+                *without_field(snapshot, DECIDES_DEAL_CHECK),
+            ],
+            "base_year": base_year,
+        },
+    }
+
+
+def _deals_of(snapshot: Snapshot, members: Members, status: str) -> list[int]:
+    """Return the row numbers of the open deals that a member owns."""
+    open_deals: OpenDeals = snapshot.once(
+        "open deals by owner", lambda each: _open_deals(each, status)
+    )
+    return [
+        row_number
+        for owner, row_numbers in open_deals.items()
+        if any(members.include(each) for each in related(owner))
+        for row_number in row_numbers
+    ]
+
+
+def _open_deals(snapshot: Snapshot, status: str) -> OpenDeals:
+    found: dict[str | None, list[int]] = {}
+    for owner, row_number in snapshot.each(
+        "SELECT {deal.owner}, deal.rowid FROM deal WHERE {deal.status} = ?", status
+    ):
+        found.setdefault(owner, []).append(row_number)
+    return {owner: tuple(row_numbers) for owner, row_numbers in found.items()}
+
+
+_OWNER = 2
+"""Where `_rows` has the owner."""
+
+
+def _rows(snapshot: Snapshot, row_numbers: Iterable[int]) -> list[tuple[Any, ...]]:
+    return snapshot.rows(
+        """
+        SELECT {deal.id}, coalesce(nullif({deal.organizationId}, ''), {people.organizationId}),
+               {deal.owner}, {deal.created_at}, {deal.name}, {deal.course_format},
+               {deal.probability}, {deal.expected_close_date},
+               {deal.expected_amount}, {deal.part?}, {deal.peopleId}, {people.name},
+               {people.upper_org}, {people.team_signature},
+               (SELECT count(*) FROM memo WHERE {memo.dealId} = {deal.id})
+        FROM deal
+        LEFT JOIN people ON {people.id} = {deal.peopleId}
+        WHERE deal.rowid IN (SELECT value FROM json_each(?))
+        """,
+        json.dumps(sorted(row_numbers)),
+    )
+
+
+def _item(
+    row: tuple[Any, ...],
+    *,
+    team: Team,
+    base_year: int,
+    bought: Mapping[str, int],
+    names: Mapping[str, str],
+    owners: Mapping[str | None, list[str]],
+) -> dict[str, Any]:
+    (
+        deal_id, org_id, owner, created_at, name, course_format, probability,
+        expected_close_date, expected_amount, part, person_id, person_name, upper_org, signature,
+        memo_count,
+    ) = row  # fmt: skip
+    return {
+        "dealId": deal_id,
+        "orgId": org_id,
+        "orgName": names.get(org_id) or org_id or "-",
+        f"orgWon{base_year}Total": bought.get(org_id, 0),
+        "isRetention": org_id in bought,
+        "createdAt": text_or_none(created_at),
+        "dealName": text_or_none(name),
+        "courseFormat": text_or_none(course_format),
+        "owners": owners[owner],
+        "probability": text_or_none(probability),
+        "expectedCloseDate": text_or_none(expected_close_date),
+        "expectedAmount": krw(expected_amount),
+        "memoCount": memo_count,
+        "upperOrg": trimmed(upper_org),
+        "teamSignature": trimmed(signature),
+        "personId": person_id,
+        "personName": text_or_none(person_name),
+        "part": _part(team, owners[owner], part),
+    }
+
+
+def _part(team: Team, owners: list[str], part: object) -> str:
+    """Return which parts of the team the owners are in, by the configuration, else by the deal."""
+    found = [
+        label
+        for label, people in team.parts.items()
+        if {plain_name(owner) for owner in owners} & set(map(plain_name, people))
+    ]
+    return "+".join(found or owner_labels(part)) or NO_PART

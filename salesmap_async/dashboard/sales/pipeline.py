@@ -1,0 +1,117 @@
+"""The pipeline screen: Won by month and year, open deals by stage, win rate by size."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import Any
+
+from salesmap_async.dashboard.data.config import Statuses
+from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lenient import NOT_GIVEN, trimmed
+from salesmap_async.dashboard.data.money import krw
+from salesmap_async.dashboard.data.seoul import seoul_time
+from salesmap_async.dashboard.data.years import years_to
+from salesmap_async.dashboard.sales.stages import Stage, in_pipeline_order, open_deals
+
+MONTHS = range(1, 13)
+
+
+@dataclass(slots=True)
+class _Total:
+    """How many deals, and their KRW."""
+
+    count: int = 0
+    amount: int = 0
+
+    def add(self, amount: object) -> None:
+        self.count += 1
+        self.amount += krw(amount) or 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PipelineFigures:
+    """The sums of a whole snapshot. Months are (year, month) of the contract in Seoul."""
+
+    won: dict[tuple[int, int], _Total]
+    open: dict[Stage, _Total]
+    decided: dict[str, tuple[int, int]]
+
+
+def pipeline(
+    snapshot: Snapshot, *, base_year: int, year_count: int, statuses: Statuses
+) -> dict[str, Any]:
+    """Return the figures of `year_count` years; open deals and win rates are of all deals."""
+    figures = snapshot.once("pipeline", lambda each: _figures(each, statuses))
+    years = years_to(base_year, year_count)
+    by_month = [
+        {"year": year, "month": month, **_sums(figures.won.get((year, month)))}
+        for year in years
+        for month in MONTHS
+    ]
+    return {
+        "years": years,
+        "won_by_month": by_month,
+        "won_by_year": [_year(year, by_month) for year in years],
+        "open_by_stage": [
+            {"pipeline": stage[0], "stage": stage[1], **_sums(total)}
+            for stage, total in figures.open.items()
+        ],
+        "win_rate_by_size": [
+            {"size": size, "won": won, "lost": lost, "rate": won / (won + lost)}
+            for size, (won, lost) in figures.decided.items()
+        ],
+    }
+
+
+def _sums(total: _Total | None) -> dict[str, int]:
+    return {"count": total.count, "amount": total.amount} if total else {"count": 0, "amount": 0}
+
+
+def _year(year: int, by_month: list[dict[str, int]]) -> dict[str, int]:
+    months = [month for month in by_month if month["year"] == year]
+    return {"year": year, **{key: sum(m[key] for m in months) for key in ("amount", "count")}}
+
+
+def _figures(snapshot: Snapshot, statuses: Statuses) -> PipelineFigures:
+    open_by_stage: dict[Stage, _Total] = defaultdict(_Total)
+    for stage, expected_amount in open_deals(snapshot, (statuses.won, statuses.lost)):
+        open_by_stage[stage].add(expected_amount)
+    order = in_pipeline_order(snapshot)
+    last = len(order)
+    return PipelineFigures(
+        won=_won_by_month(snapshot, statuses.won),
+        open={
+            stage: open_by_stage[stage]
+            for stage in sorted(open_by_stage, key=lambda each: (order.get(each, last), each))
+        },
+        decided=_decided_by_size(snapshot, statuses),
+    )
+
+
+def _won_by_month(snapshot: Snapshot, won: str) -> dict[tuple[int, int], _Total]:
+    totals: dict[tuple[int, int], _Total] = defaultdict(_Total)
+    for contract_date, amount in snapshot.each(
+        "SELECT {deal.contract_date}, {deal.amount} FROM deal WHERE {deal.status} = ?", won
+    ):
+        moment = seoul_time(contract_date)
+        if moment is not None:
+            totals[moment.year, moment.month].add(amount)
+    return dict(totals)
+
+
+def _decided_by_size(snapshot: Snapshot, statuses: Statuses) -> dict[str, tuple[int, int]]:
+    """Return (won, lost) by the size of the deal's organization, most decided deals first."""
+    counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
+    for size, status, count in snapshot.rows(
+        """
+        SELECT {organization.size}, {deal.status}, count(*)
+        FROM deal LEFT JOIN organization ON {organization.id} = {deal.organizationId}
+        WHERE {deal.status} IN (?, ?) GROUP BY 1, 2
+        """,
+        statuses.won,
+        statuses.lost,
+    ):
+        counts[trimmed(size) or NOT_GIVEN][0 if status == statuses.won else 1] += count
+    ranked = sorted(counts, key=lambda size: (-sum(counts[size]), size))
+    return {size: (counts[size][0], counts[size][1]) for size in ranked}

@@ -1,0 +1,1 @@
+"""One run: plan, preflight, lock, log, history, reading, publishing."""

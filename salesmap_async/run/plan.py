@@ -1,0 +1,268 @@
+"""Which run this start is about: a new one, or an earlier one to go on with.
+
+Nothing is touched here. A resume takes what to read, the final DB, the base URL and whose web
+forms from the run's own work DB, and everything else from the settings.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import cast
+
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, select_tables
+from salesmap_async.errors import StoreError, UsageError
+from salesmap_async.paths import RunPaths
+from salesmap_async.run.history import PUBLISHED, RESTORED, is_finished, read_history
+from salesmap_async.settings import DEFAULT_BASE_URL, Settings, WebformPeople
+from salesmap_async.store.checkpoint import read_mirror
+from salesmap_async.store.work_db import RunIdentity, RunKind, open_work_db, read_identity
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunPlan:
+    """One start. `settings` are those to work with; `earlier` is the run it goes on with."""
+
+    settings: Settings
+    paths: RunPaths
+    kind: RunKind
+    tables: tuple[str, ...]
+    earlier: RunIdentity | None
+    remark: str = ""
+
+
+def make_plan(settings: Settings) -> RunPlan:
+    """Decide which run to do. Raises UsageError where the settings name none that can be done."""
+    if settings.resume_run_tag is not None:
+        return _plan_of(settings, _named_run(settings, settings.resume_run_tag))
+    if not settings.resume:
+        return _new_plan(settings)
+    earlier = _newest_unfinished(settings)
+    if earlier is None:
+        return _new_plan(
+            settings, remark="there is no unfinished run to resume: starting a new one"
+        )
+    return _plan_of(settings, earlier)
+
+
+def resumable_runs(checkpoint_dir: Path) -> list[RunIdentity]:
+    """Return the runs whose work DB can be read, newest first."""
+    runs = []
+    for folder in sorted(checkpoint_dir.glob("*/")):
+        identity = _identity_in(folder)
+        if identity is not None and identity.run_tag == folder.name:
+            runs.append(identity)
+    return sorted(runs, key=lambda run: (run.started_at, run.run_tag), reverse=True)
+
+
+def is_resumable(paths: RunPaths) -> bool:
+    """Tell whether the run's work DB can be read, so that the run can go on."""
+    return _identity_in(paths.work_dir) is not None
+
+
+def _new_plan(settings: Settings, remark: str = "") -> RunPlan:
+    if settings.webform_only:
+        tables: tuple[str, ...] = (SUBMISSION_TABLE,)
+    else:
+        tables = select_tables(only=settings.only, skip=settings.skip, include=settings.include)
+    if settings.run_tag is not None:
+        _check_tag_is_new(settings, settings.run_tag)
+    return RunPlan(
+        settings=settings,
+        paths=settings.paths(settings.run_tag or _unused_tag(settings)),
+        kind="webform-only" if settings.webform_only else "full",
+        tables=tables,
+        earlier=None,
+        remark=remark,
+    )
+
+
+def _check_tag_is_new(settings: Settings, tag: str) -> None:
+    """Raise UsageError where a run of that tag has left anything, even if only in the history."""
+    paths = settings.paths(tag)
+    if paths.work_db.exists() and not is_finished(paths.history_file, tag):
+        raise UsageError(
+            f"a run {tag} exists already",
+            cure="go on with it as below, or choose another tag",
+            instead=("--resume-run-tag", tag),
+        )
+    if _is_taken(settings, tag):
+        raise UsageError(
+            f"a run {tag} exists already",
+            cure="choose another tag, or leave it out",
+            instead=(),
+        )
+
+
+def _is_taken(settings: Settings, tag: str) -> bool:
+    paths = settings.paths(tag)
+    traces = (paths.work_dir, paths.log_file, paths.manifest_json, paths.backup_db)
+    return any(path.exists() for path in traces) or any(
+        line.get("run_tag") == tag for line in read_history(paths.history_file)
+    )
+
+
+def _unused_tag(settings: Settings) -> str:
+    """Return the UTC time as a tag, with a number behind it where that second is taken."""
+    base = f"{datetime.now(UTC):%Y%m%d_%H%M%S}"
+    tag, number = base, 1
+    while _is_taken(settings, tag):
+        number += 1
+        tag = f"{base}_{number}"
+    return tag
+
+
+def _plan_of(settings: Settings, earlier: RunIdentity) -> RunPlan:
+    remembered = replace(
+        settings,
+        db_path=Path(earlier.db_path),
+        base_url=_base_url(settings, earlier),
+        webform_people=cast(WebformPeople, earlier.webform_people),
+        resume_run_tag=earlier.run_tag,
+    )
+    remark = f"going on with run {earlier.run_tag}"
+    if remembered.db_path != settings.db_path:
+        remark += f" of {earlier.db_path}"
+    return RunPlan(
+        settings=remembered,
+        paths=remembered.paths(earlier.run_tag),
+        kind=earlier.kind,
+        tables=earlier.tables,
+        earlier=earlier,
+        remark=remark,
+    )
+
+
+def _base_url(settings: Settings, earlier: RunIdentity) -> str:
+    """Return the URL named now, if one is, else the run's own. The workspace is checked later."""
+    if settings.base_url in (DEFAULT_BASE_URL, earlier.base_url):
+        return earlier.base_url
+    if earlier.workspace_id is None:
+        raise UsageError(
+            f"run {earlier.run_tag} reads {earlier.base_url}, not {settings.base_url}",
+            cure="leave out --base-url to go on with it, or start a new run",
+        )
+    return settings.base_url
+
+
+def _named_run(settings: Settings, tag: str) -> RunIdentity:
+    paths = settings.paths(tag)
+    mirror = read_mirror(paths.checkpoint_json)
+    finished = is_finished(paths.history_file, tag)
+    if finished or (not paths.work_db.exists() and _says_published(mirror)):
+        raise UsageError(
+            f"run {tag} is finished, there is nothing left to resume",
+            cure="start a new run",
+            instead=(),
+        )
+    if not paths.work_dir.is_dir():
+        raise UsageError(
+            f"there is no run {tag} in {settings.checkpoint_dir}",
+            cure=_known(settings),
+            instead=("--resume",),
+        )
+    if not paths.work_db.is_file():
+        raise UsageError(
+            f"run {tag} cannot be resumed: its work DB {paths.work_db} is missing, and "
+            "checkpoint.json alone holds no data",
+            cure="start a new run; the final DB is as it was",
+            instead=(),
+        )
+    return _readable_identity(paths.work_db, tag)
+
+
+def _readable_identity(work_db: Path, tag: str) -> RunIdentity:
+    try:
+        with open_work_db(work_db) as connection:
+            return read_identity(connection)
+    except StoreError as error:
+        raise UsageError(
+            f"run {tag} cannot be resumed: {error}",
+            cure="start a new run; the final DB is as it was",
+            instead=(),
+        ) from None
+
+
+def _newest_unfinished(settings: Settings) -> RunIdentity | None:
+    """Return the newest unfinished run of this DB and kind, if it is newer than what was published.
+
+    An older one would put older data over newer, or undo a restore. Raises UsageError when the
+    newest has lost its work DB: to start anew is then for a person to decide.
+    """
+    kind = "webform-only" if settings.webform_only else "full"
+    history = read_history(settings.paths("any").history_file)
+    published = max(
+        published_since(history, settings.db_path, kind), restored_at(history, settings.db_path)
+    )
+    candidates = (
+        run
+        for run in resumable_runs(settings.checkpoint_dir)
+        if (run.db_path, run.kind) == (str(settings.db_path), kind)
+        and run.started_at > published
+        and not is_finished(settings.paths(run.run_tag).history_file, run.run_tag)
+    )
+    newest = next(candidates, None)
+    _refuse_lost_work(settings, kind, newest.started_at if newest else published)
+    return newest
+
+
+def published_since(history: Iterable[dict[str, object]], db_path: Path, kind: str) -> str:
+    """Return when the last published run of this DB and kind had started; '' for never."""
+    published = {
+        line["run_tag"]
+        for line in history
+        if line.get("status") == PUBLISHED and line.get("final_db_path") == str(db_path)
+    }
+    starts = [
+        str(line.get("started_at", ""))
+        for line in history
+        if line.get("run_tag") in published and line.get("kind") == kind
+    ]
+    return max(starts, default="")
+
+
+def restored_at(history: Iterable[dict[str, object]], db_path: Path) -> str:
+    """Return when this DB was last restored from a backup; '' for never."""
+    return max(
+        (
+            str(line.get("started_at", ""))
+            for line in history
+            if line.get("status") == RESTORED and line.get("final_db_path") == str(db_path)
+        ),
+        default="",
+    )
+
+
+def _refuse_lost_work(settings: Settings, kind: str, since: str) -> None:
+    """Raise UsageError where a run that began after `since` has lost its work DB."""
+    for mirror_path in settings.checkpoint_dir.glob("*/checkpoint.json"):
+        mirror = read_mirror(mirror_path)
+        if mirror is None or mirror_path.with_name("snapshot.db").exists():
+            continue
+        same_run = mirror.get("db_path") == str(settings.db_path) and mirror.get("kind") == kind
+        if same_run and not _says_published(mirror) and str(mirror.get("started_at", "")) > since:
+            raise UsageError(
+                f"the unfinished run {mirror_path.parent.name} cannot be resumed: its work DB "
+                f"{mirror_path.with_name('snapshot.db')} is missing",
+                cure="start a new run without --resume; the final DB is as it was",
+                instead=(),
+            )
+
+
+def _says_published(mirror: dict[str, object] | None) -> bool:
+    return mirror is not None and mirror.get("state") == PUBLISHED
+
+
+def _identity_in(folder: Path) -> RunIdentity | None:
+    try:
+        with open_work_db(folder / "snapshot.db") as connection:
+            return read_identity(connection)
+    except StoreError:
+        return None
+
+
+def _known(settings: Settings) -> str:
+    tags = [run.run_tag for run in resumable_runs(settings.checkpoint_dir)]
+    return f"runs that can be resumed: {', '.join(tags)}" if tags else "no run can be resumed"

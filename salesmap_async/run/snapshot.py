@@ -1,0 +1,254 @@
+"""One run, top to bottom: plan, lock, read, publish, history.
+
+I4: whatever happens, the final DB is the old one or the complete new one. A run is finished when
+its published line is in the history; started again before that, it does the steps that are left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TypeVar
+
+from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.collect.webforms import Webforms
+from salesmap_async.errors import LockedError, PublishError, TagTakenError, UsageError
+from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
+from salesmap_async.paths import RunPaths
+from salesmap_async.publish.manifest import ManifestRow, RunInfo
+from salesmap_async.publish.publication import (
+    Publication,
+    publish_snapshot,
+    publish_webforms,
+)
+from salesmap_async.publish.published import Published, read_published
+from salesmap_async.run.floor import Floor
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.lock import run_lock
+from salesmap_async.run.log import RunLog
+from salesmap_async.run.plan import RunPlan, make_plan
+from salesmap_async.run.preflight import check_paths, check_workspace
+from salesmap_async.run.reading import (
+    Collected,
+    RunReader,
+    Traffic,
+    begin_run,
+    is_complete,
+    read_collected,
+)
+from salesmap_async.run.record import RunRecord
+from salesmap_async.settings import Settings
+from salesmap_async.stop import Stop
+from salesmap_async.store.checkpoint import read_mirror, write_mirror
+from salesmap_async.version import VERSION
+
+_Result = TypeVar("_Result")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunReport:
+    """A published run.
+
+    `tables` are the manifest's rows. `table_seconds` runs from a table's first page to its last.
+    `traffic` counts all starts of the run; `floor` is what its reading could have taken at best.
+    """
+
+    run_tag: str
+    paths: RunPaths
+    tables: tuple[ManifestRow, ...]
+    table_seconds: Mapping[str, float]
+    traffic: Traffic
+    floor: Floor
+    warnings: tuple[str, ...]
+
+
+async def take_snapshot(
+    settings: Settings, listener: Listener = ignore, *, stop: Stop | None = None
+) -> RunReport:
+    """Read the workspace and publish it as `settings.db_path`, or raise a SalesmapError.
+
+    Every error says what happened; `error.run` names the files of the run, if it had begun, and
+    `error.published` is true when the final DB already holds the new data.
+    """
+    stop = stop or Stop()
+    while True:
+        plan = make_plan(settings)
+        check_paths(plan.settings)
+        try:
+            with run_lock(plan.settings.db_path), RunLog() as log:
+                return await _Run(plan, tell_all(log, unfailing(listener, log)), stop).do()
+        except TagTakenError:
+            # Two runs of different DBs, started in the same second: the next tag is free.
+            if settings.run_tag is not None:
+                raise
+
+
+class _Run:
+    """One start of one run, under its lock."""
+
+    def __init__(self, plan: RunPlan, listener: Listener, stop: Stop) -> None:
+        self._plan = plan
+        self._settings = plan.settings
+        self._paths = plan.paths
+        self._stop = stop
+        self._listener = listener
+        self._warnings: list[str] = []
+        self._record = RunRecord(plan.paths, plan.kind, stop=stop, tell=self._tell)
+
+    def _tell(self, event: Event) -> None:
+        if isinstance(event, Warned):
+            self._warnings.append(event.text)
+        self._listener(event)
+
+    async def do(self) -> RunReport:
+        published = await _in_thread(self._read_published)
+        webforms = self._webforms(published)
+        if self._plan.remark:
+            self._tell(Note(self._plan.remark))
+        with self._record.ending():
+            await self._read(published, webforms)
+            collected = await _in_thread(self._collected)
+            manifest = await _in_thread(lambda: self._publish(published, collected))
+        self._close(manifest, collected)
+        return RunReport(
+            run_tag=self._paths.run_tag,
+            paths=self._paths,
+            tables=manifest,
+            table_seconds=collected.table_seconds,
+            traffic=collected.traffic,
+            floor=collected.floor,
+            warnings=tuple(self._warnings),
+        )
+
+    def _read_published(self) -> Published | None:
+        try:
+            return read_published(self._settings.db_path)
+        except LockedError as error:
+            if self._plan.kind == "webform-only":
+                raise
+            raise UsageError(str(error), cure=error.cure) from error
+
+    async def _read(self, published: Published | None, webforms: Webforms | None) -> None:
+        """Read what is left to read; a run that has read everything needs neither API nor token."""
+        earlier = self._plan.earlier
+        if earlier is not None and is_complete(self._paths.work_db):
+            check_workspace(
+                earlier.workspace_id,
+                earlier.workspace_name,
+                published=published,
+                final_db=self._settings.db_path,
+                tables=self._plan.tables,
+            )
+            begin_run(self._plan, earlier.workspace_name, published, self._record, self._tell)
+            return
+        reader = RunReader(
+            self._plan,
+            published=published,
+            webforms=webforms,
+            record=self._record,
+            stop=self._stop,
+            tell=self._tell,
+        )
+        await reader.read()
+
+    def _webforms(self, published: Published | None) -> Webforms | None:
+        """Return the web-form step, or raise UsageError where its sources are nowhere."""
+        if self._plan.kind == "webform-only" and published is None:
+            raise UsageError(
+                f"--webform-only renews an existing snapshot, and {self._settings.db_path} does "
+                "not exist",
+                cure="take a whole snapshot first",
+                instead=(),
+            )
+        if SUBMISSION_TABLE not in self._plan.tables:
+            return None
+        return Webforms(
+            tables=self._plan.tables,
+            people=self._settings.webform_people,
+            final_db=self._settings.db_path,
+            published_tables=published.tables_read if published else (),
+        )
+
+    def _collected(self) -> Collected:
+        return read_collected(self._paths.work_db, interval_s=self._settings.interval_s)
+
+    def _publish(
+        self, published: Published | None, collected: Collected
+    ) -> tuple[ManifestRow, ...]:
+        publish = publish_webforms if self._plan.kind == "webform-only" else publish_snapshot
+        return publish(
+            Publication(
+                paths=self._paths,
+                tables=self._plan.tables,
+                run_info=self._run_info(collected),
+                published=published,
+                keep_backups=None if self._settings.no_backup else self._settings.keep_backups,
+                allow_shrink=self._settings.allow_shrink,
+                tell=self._tell,
+                stop=self._stop.check,
+            )
+        )
+
+    def _run_info(self, collected: Collected) -> RunInfo:
+        return {
+            "run_tag": self._paths.run_tag,
+            "captured_at_utc": collected.collected_at,
+            "base_url": self._settings.base_url,
+            "endpoints": ",".join(self._plan.tables),
+            "note": self._plan.kind,
+            "checkpoint_path": str(self._paths.work_dir),
+            "final_db_path": str(self._paths.final_db),
+            "workspace_id": collected.workspace_id,
+            "workspace_name": collected.workspace_name,
+            "webform_people": self._settings.webform_people,
+            "version": VERSION,
+            "started_at": collected.started_at,
+            **asdict(collected.traffic),
+        }
+
+    def _close(self, manifest: tuple[ManifestRow, ...], collected: Collected) -> None:
+        """Everything is published: say so in the history, then tidy up. What fails only warns."""
+        tables = {
+            row.table: {"rows": row.row_count, "columns": row.column_count} for row in manifest
+        }
+        try:
+            self._record.publish(
+                tables=tables,
+                size_bytes=_size_of(self._paths.final_db),
+                warnings=self._warnings,
+                **asdict(collected.traffic),
+            )
+        except PublishError as error:
+            self._tell(Warned(f"{error}; the snapshot is published, the work DB is kept"))
+            return
+        mirror = read_mirror(self._paths.checkpoint_json) or {"run_tag": self._paths.run_tag}
+        try:
+            write_mirror(self._paths.checkpoint_json, mirror | {"state": PUBLISHED})
+            for leftover in self._paths.work_dir.glob("snapshot.db*"):
+                leftover.unlink()
+        except OSError as error:
+            self._tell(Warned(f"{self._paths.work_dir} could not be tidied up: {error}"))
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+async def _in_thread(work: Callable[[], _Result]) -> _Result:
+    """Run `work` in a thread and wait for its end, whatever happens meanwhile.
+
+    A thread cannot be cancelled, and its outcome (swapped or not) must be known before the run
+    tells how it ended. A stop reaches it through `Stop.check`.
+    """
+    future = asyncio.get_running_loop().run_in_executor(None, work)
+    while True:
+        try:
+            return await asyncio.shield(future)
+        except asyncio.CancelledError:
+            if future.cancelled():
+                raise
