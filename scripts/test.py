@@ -31,6 +31,8 @@ from scripts.environment import (  # noqa: E402
 
 VENV = REPOSITORY / ".venv-test"
 SOURCES = ("salesmap_async", "tests", "scripts")
+_ON_ALL_CORES = ("--numprocesses", "auto", "--dist", "loadfile")
+"""A file's tests stay together: some share a served DB, a browser or a port."""
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -65,7 +67,7 @@ def checks(pytest_arguments: list[str]) -> dict[str, list[str]]:
         "ruff check": ["ruff", "check", *SOURCES],
         "ruff format": ["ruff", "format", "--check", *SOURCES],
         "mypy": ["mypy"],
-        "pytest": ["pytest", *pytest_arguments],
+        "pytest": ["pytest", *_ON_ALL_CORES, *pytest_arguments],
     }
 
 

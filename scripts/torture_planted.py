@@ -249,7 +249,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the published line is written before the swap",
-        "salesmap_async/snapshot.py",
+        "salesmap_async/run/snapshot.py",
         (
             (
                 "            manifest = await _in_thread(lambda: self._publish(",
@@ -261,7 +261,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the work DB is deleted before the published line",
-        "salesmap_async/snapshot.py",
+        "salesmap_async/run/snapshot.py",
         (
             (
                 "        self._close(manifest, collected)\n",
@@ -272,7 +272,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "collected_at is committed before all is known",
-        "salesmap_async/reading.py",
+        "salesmap_async/run/reading.py",
         (
             (
                 "                await writer.remember(\n                    collected_at=now(),",
@@ -307,7 +307,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "nobody takes the lock",
-        "salesmap_async/lock.py",
+        "salesmap_async/run/lock.py",
         (("        lock.acquire(timeout=wait_s)\n", ""),),
         ("tests/run/test_disk_full.py::test_two_runs_at_once",),
     ),

@@ -279,8 +279,10 @@ async def test_every_file_of_the_page_is_plain_and_of_this_package() -> None:
     html = PAGE_FILE.read_text(encoding="utf-8")
     assert not re.search(r"<script>|<style|type=.?module| style=| on[a-z]+=", html)
     named = re.findall(r'<script defer src="([^"]+)">', html)
-    assert sorted(named) == sorted(path.name for path in STATIC.glob("*.js"))
-    for path in STATIC.iterdir():
+    assert sorted(named) == sorted(
+        path.relative_to(STATIC).as_posix() for path in STATIC.rglob("*.js")
+    )
+    for path in filter(Path.is_file, STATIC.rglob("*")):
         text = path.read_text(encoding="utf-8")
         assert not re.search(r"\.(inner|outer)HTML|insertAdjacentHTML|document\.write", text), path
         assert set(re.findall(r"https?://([^/\s;\"]+)", text)) <= KNOWN_HOSTS, path
