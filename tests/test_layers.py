@@ -30,6 +30,7 @@ GROUND = LAYERS[0]
 """Vocabulary and small tools: they may know each other, and nothing above."""
 
 DASHBOARD_LAYERS: tuple[tuple[str, ...], ...] = (
+    ("variables",),
     ("web",),
     ("data",),
     ("crm", "sales", "operations"),

@@ -13,9 +13,8 @@ from click.core import ParameterSource
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import path_options
-from salesmap_async.dashboard.data.config import DashboardConfig
-from salesmap_async.dashboard.environment import DB_PATH, read_config
-from salesmap_async.dashboard.web.access import PASSWORD, Access, check_host, make_access
+from salesmap_async.dashboard.variables import DB_PATH, PASSWORD
+from salesmap_async.dashboard.web.access import Access, check_host, make_access
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import Settings
 
@@ -82,12 +81,12 @@ def serve(
         )
         check_host(host, access)
         announce = _announcer(settings.db_path, open_browser=open_browser)
-        _serve(settings, read_config(config_file), access, host, port, announce)
+        _serve(settings, config_file, access, host, port, announce)
 
 
 def _serve(
     settings: Settings,
-    config: DashboardConfig,
+    config_file: Path | None,
     access: Access,
     host: str,
     port: int,
@@ -96,6 +95,7 @@ def _serve(
     """Serve until Ctrl-C. Raises UsageError where the extra is missing or the port is taken."""
     try:
         from salesmap_async.dashboard.app import create_app
+        from salesmap_async.dashboard.environment import read_config
         from salesmap_async.dashboard.server import serve_app
     except ModuleNotFoundError as error:
         raise UsageError(
@@ -103,7 +103,7 @@ def _serve(
             cure='python -m pip install "salesmap-async[dashboard]", or in a clone '
             'python -m pip install -e ".[dashboard]"',
         ) from None
-    app = create_app(settings, config=config, access=access)
+    app = create_app(settings, config=read_config(config_file), access=access)
     serve_app(app, host, port, announce=announce)
     click.echo("stopped")
 

@@ -10,13 +10,17 @@ from pathlib import Path
 
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.config_file import load_config
-from salesmap_async.dashboard.web.access import PASSWORD, USER, Access, make_access
+from salesmap_async.dashboard.variables import (
+    ALLOW_FILE_ORIGIN,
+    CONFIG,
+    DB_PATH,
+    PASSWORD,
+    TOKEN,
+    USER,
+)
+from salesmap_async.dashboard.web.access import Access, make_access
 from salesmap_async.settings import Settings
 
-DB_PATH = "DB_PATH"
-CONFIG = "SALESMAP_DASHBOARD_CONFIG"
-TOKEN = "SALESMAP_DASHBOARD_TOKEN"  # noqa: S105  (a variable's name)
-ALLOW_FILE_ORIGIN = "SALESMAP_DASHBOARD_ALLOW_FILE_ORIGIN"
 USUAL_CONFIG = Path("dashboard.toml")
 
 

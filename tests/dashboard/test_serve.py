@@ -238,8 +238,12 @@ def test_uvicorn_says_what_is_wrong_with_an_option(
 
 
 def test_without_the_extra_the_command_says_what_to_install(folder: Path) -> None:
-    """As in an environment where FastAPI is not installed."""
-    blocker = "import sys; sys.modules['fastapi'] = None; sys.argv = ['x', 'serve']; "
+    """As in an environment where nothing of the extra is installed."""
+    blocker = (
+        "import sys; sys.argv = ['x', 'serve']\n"
+        "for name in ('fastapi', 'starlette', 'pydantic', 'uvicorn', 'nh3'):\n"
+        "    sys.modules[name] = None\n"
+    )
     (folder / "without_extra.py").write_text(
         blocker + "from salesmap_async.__main__ import main; main()"
     )

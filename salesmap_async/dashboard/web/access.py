@@ -5,11 +5,9 @@ from __future__ import annotations
 import ipaddress
 from dataclasses import dataclass
 
+from salesmap_async.dashboard.variables import PASSWORD, USER
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import Secret
-
-USER = "SALESMAP_DASHBOARD_USER"
-PASSWORD = "SALESMAP_DASHBOARD_PASSWORD"  # noqa: S105  (a variable's name)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
