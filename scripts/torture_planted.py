@@ -58,6 +58,7 @@ _PAGE_STORE = "salesmap_async/store/page_store.py"
 _THROTTLE = "salesmap_async/api/throttle.py"
 _CHAINS = "salesmap_async/collect/chains.py"
 _RANGES = "salesmap_async/collect/ranges.py"
+_FILES = "salesmap_async/files.py"
 _REPLACE = "salesmap_async/publish/replace.py"
 _PUBLICATION = "salesmap_async/publish/publication.py"
 _CRASH = "tests/run/test_crash_points.py"
@@ -124,7 +125,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "copy instead of rename",
-        _REPLACE,
+        _FILES,
         (("            os.replace(src, dest)", "            shutil.copyfile(src, dest)"),),
         ("tests/publish/test_replace.py",),
     ),

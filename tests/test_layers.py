@@ -15,7 +15,17 @@ PACKAGE = Path(salesmap_async.__file__).parent
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     # Low to high. A module imports from its own folder and from layers below, never sideways.
-    ("errors", "paths", "settings", "events", "stop", "version", "exact_json", "sqlite_file"),
+    (
+        "errors",
+        "paths",
+        "settings",
+        "events",
+        "stop",
+        "version",
+        "exact_json",
+        "files",
+        "sqlite_file",
+    ),
     ("api", "store"),
     ("collect",),
     ("publish",),
@@ -58,7 +68,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "aiosqlite": frozenset({"store.writer", "store.page_store", "collect.webforms"}),
     "aiosqlite.connect": frozenset({"store.writer"}),
     "filelock": frozenset({"run.lock"}),
-    "os.replace": frozenset({"publish.replace", "store.checkpoint"}),
+    "os.replace": frozenset({"files"}),
     "os.rename": frozenset(),
     "shutil.copyfile": frozenset({"publish.replace", "store.checkpoint"}),
     "rich": frozenset({"cli"}),

@@ -19,11 +19,12 @@ from typing import Any
 
 from salesmap_async.errors import LockedError, PublishError, SalesmapError, UsageError
 from salesmap_async.events import Listener, Step, Warned
+from salesmap_async.files import fsync_directory, fsync_file
 from salesmap_async.operate.look import SnapshotFile, damage_in
 from salesmap_async.operate.runs import RESTORE
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import back_up
-from salesmap_async.publish.replace import copy_into, fsync_directory, fsync_file, install
+from salesmap_async.publish.replace import copy_into, install
 from salesmap_async.run.history import RESTORED, STARTED, append_line
 from salesmap_async.run.lock import run_lock
 from salesmap_async.run.record import now

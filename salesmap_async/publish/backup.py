@@ -14,8 +14,9 @@ from pathlib import Path
 
 from salesmap_async.errors import LockedError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned
+from salesmap_async.files import place
 from salesmap_async.publish.manifest import read_one_row
-from salesmap_async.publish.replace import copy_into, place
+from salesmap_async.publish.replace import copy_into
 from salesmap_async.sqlite_file import (
     cure_of,
     is_locked,

@@ -27,6 +27,7 @@ from salesmap_async.api.endpoints import (
 )
 from salesmap_async.errors import PublishError
 from salesmap_async.events import Listener, Note, Step
+from salesmap_async.files import fsync_file
 from salesmap_async.publish.carry import attached, carried_row, copy_table, tables_to_carry
 from salesmap_async.publish.manifest import (
     CREATE_COLUMN_MAP,
@@ -38,7 +39,6 @@ from salesmap_async.publish.manifest import (
     write_run_info,
 )
 from salesmap_async.publish.records import FormTally, Record, TableSource, Tally, index_work_db
-from salesmap_async.publish.replace import fsync_file
 from salesmap_async.publish.rows import Fingerprint, RowMaker
 from salesmap_async.publish.schema import Layout, fold, lay_out
 from salesmap_async.sqlite_file import cure_of, opened, remove_with_leftovers

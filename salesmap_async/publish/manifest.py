@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from salesmap_async.events import Listener, Warned
+from salesmap_async.files import write_text_atomically
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.replace import write_text_atomically
 from salesmap_async.sqlite_file import column_types, quoted
 
 META_TABLES = ("manifest", "run_info", "column_map")

@@ -1,6 +1,6 @@
 """Put a finished file in the place of another one.
 
-Rule 1: only this module renames files of a snapshot (`os.replace`).
+Rule 1: only this module puts a snapshot in another's place; `files` does the renaming.
 Rule 2: the target is the old file or the new one, whole, whatever breaks. Never a copy over a file
 that exists: a reader in the middle of it would see both.
 Rule 3: a database is replaced only when nothing lies beside it. A `-wal` or `-journal` of the old
@@ -15,7 +15,6 @@ the snapshot is kept beside it.
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import sqlite3
@@ -26,7 +25,14 @@ from pathlib import Path
 from typing import NoReturn
 
 from salesmap_async.errors import KeptAsideError, PublishError
-from salesmap_async.events import Listener, Note, Step, Warned, ignore
+from salesmap_async.events import Listener, Note, Step, Warned
+from salesmap_async.files import (
+    Sleep,
+    fsync_directory,
+    is_lock,
+    place,
+    replace_file_with_retry,
+)
 from salesmap_async.sqlite_file import (
     cure_of,
     is_locked,
@@ -35,12 +41,6 @@ from salesmap_async.sqlite_file import (
     remove_with_leftovers,
     sidecars,
 )
-
-Sleep = Callable[[float], None]
-
-_WINDOWS_LOCKED = (5, 32)
-"""ERROR_ACCESS_DENIED and ERROR_SHARING_VIOLATION."""
-_NO_DIRECTORY_FSYNC = (errno.EINVAL, errno.ENOTSUP, errno.EOPNOTSUPP)
 
 
 def install(
@@ -85,32 +85,6 @@ def install(
         raise failed from error
 
 
-def replace_file_with_retry(
-    src: Path,
-    dest: Path,
-    attempts: int = 5,
-    delay: float = 0.5,
-    *,
-    sleep: Sleep = time.sleep,
-    tell: Listener = ignore,
-) -> None:
-    """Rename `src` over `dest`; wait `delay` seconds and try again while somebody locks one.
-
-    Raises the last OSError after `attempts`, and at once any error that is not about a lock.
-    """
-    for attempt in range(1, attempts + 1):
-        tell(Step(f"replace_file_with_retry attempt {attempt}/{attempts}", f"{src.name} -> {dest}"))
-        try:
-            os.replace(src, dest)
-        except OSError as error:
-            if attempt == attempts or not _is_lock(error):
-                raise
-            tell(Note(f"replace_file_with_retry: {error}; again in {delay} s"))
-            sleep(delay)
-        else:
-            return
-
-
 def settle_sidecars(path: Path, *, timeout_s: float = 2.0) -> bool:
     """Leave nothing beside the database `path` that could outlive it; False while it is in use.
 
@@ -133,45 +107,6 @@ def settle_sidecars(path: Path, *, timeout_s: float = 2.0) -> bool:
             f"{path} cannot be brought to rest: {error}; it is unchanged", cure=cure_of(error)
         ) from error
     return not sidecars(path)
-
-
-def place(temporary: Path, dest: Path, *, tell: Listener = ignore) -> None:
-    """Rename a finished file to its name, durably."""
-    fsync_file(temporary)
-    replace_file_with_retry(temporary, dest, tell=tell)
-    fsync_directory(dest.parent)
-
-
-def write_text_atomically(path: Path, text: str) -> None:
-    """Write `text` so that `path` holds all of it or what it held before. Raises OSError."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.part")
-    try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
-        place(temporary, path)
-    finally:
-        with suppress(OSError):
-            temporary.unlink(missing_ok=True)
-
-
-def fsync_file(path: Path) -> None:
-    """Bring a file's bytes to the disk. Raises OSError."""
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
-
-
-def fsync_directory(path: Path) -> None:
-    """Bring a directory's names to the disk, where the file system can (not on Windows)."""
-    if os.name == "nt":
-        return
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if error.errno not in _NO_DIRECTORY_FSYNC:
-            raise
-    finally:
-        os.close(descriptor)
 
 
 def copy_into(
@@ -207,7 +142,7 @@ def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -
                 shutil.copymode(final, building)
         replace_file_with_retry(building, final, sleep=sleep, tell=tell)
     except OSError as error:
-        if _is_lock(error):
+        if is_lock(error):
             tell(Note(f"replace_file_with_retry gave up: {error}"))
             return False
         raise PublishError(
@@ -292,14 +227,6 @@ def _settle(connection: sqlite3.Connection, path: Path) -> None:
         for leftover in leftovers:
             leftover.unlink(missing_ok=True)
         connection.execute("ROLLBACK")
-
-
-def _is_lock(error: OSError) -> bool:
-    return (
-        isinstance(error, PermissionError)
-        or error.errno == errno.EBUSY
-        or getattr(error, "winerror", None) in _WINDOWS_LOCKED
-    )
 
 
 def _check_writable(final: Path) -> None:

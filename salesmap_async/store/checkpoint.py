@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
 import time
 from collections.abc import Callable, Iterable
@@ -16,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from salesmap_async.events import Listener, Warned
+from salesmap_async.files import replace_file_with_retry
 
 RENAME_ATTEMPTS = 3
 RENAME_DELAY_S = 0.2
@@ -92,15 +92,12 @@ def write_mirror(
     """
     temporary = path.with_name(path.name + ".tmp")
     temporary.write_text(json.dumps(content, ensure_ascii=False, indent=1), encoding="utf-8")
-    for attempt in range(1, attempts + 1):
-        try:
-            os.replace(temporary, path)
-            return True
-        except PermissionError:  # Windows: a virus scanner or an editor holds the old file
-            if attempt < attempts:
-                sleep(RENAME_DELAY_S)
-    shutil.copyfile(temporary, path)
-    return False
+    try:
+        replace_file_with_retry(temporary, path, attempts, RENAME_DELAY_S, sleep=sleep)
+    except PermissionError:  # Windows: a virus scanner or an editor holds the old file
+        shutil.copyfile(temporary, path)
+        return False
+    return True
 
 
 def read_mirror(path: Path) -> dict[str, Any] | None:

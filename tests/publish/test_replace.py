@@ -15,14 +15,9 @@ import pytest
 
 from salesmap_async.errors import KeptAsideError, PublishError
 from salesmap_async.events import Event, Step, Warned, ignore
+from salesmap_async.files import fsync_directory, replace_file_with_retry, write_text_atomically
 from salesmap_async.publish.published import read_published
-from salesmap_async.publish.replace import (
-    fsync_directory,
-    install,
-    replace_file_with_retry,
-    settle_sidecars,
-    write_text_atomically,
-)
+from salesmap_async.publish.replace import install, settle_sidecars
 from salesmap_async.sqlite_file import sidecars
 from tests.support.small_snapshots import NEW, NEW_ROWS, OLD, OLD_ROWS, content, snapshot, viewer
 
