@@ -15,6 +15,7 @@ from salesmap_async.cli.runs import runs
 from salesmap_async.cli.sandbox import sandbox
 from salesmap_async.cli.serve import serve
 from salesmap_async.cli.status import status
+from salesmap_async.commandline import plain_command
 from salesmap_async.version import VERSION
 
 
@@ -37,7 +38,7 @@ def main() -> None:
     try:
         commands.main(standalone_mode=False)
     except click.ClickException as error:
-        command = " ".join(filter(None, ("python -m salesmap_async", _command_of(error), "--help")))
+        command = plain_command(*filter(None, (_command_of(error), "--help")))
         click.echo(f"salesmap-async: {error.format_message()} Next: {command}", err=True)
         raise SystemExit(error.exit_code) from None
     except click.Abort:

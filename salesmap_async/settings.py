@@ -21,6 +21,9 @@ QUOTA_INTERVAL_S = 0.1
 """Seconds between requests that would use up the quota: 100 in 10 s, for the whole workspace."""
 WebformPeople = Literal["deals", "all"]
 
+PATH_FIELDS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
+"""The fields that say where things lie; every command takes them as options."""
+
 _LONGEST_S = 24 * 3600.0
 _LEAST_SHARE = 0.001
 _LONGEST_NAME_BYTES = 150
@@ -129,7 +132,7 @@ class Settings:
     allow_shrink: bool = _option(False, "Let the gate pass shrunken tables.")
 
     def __post_init__(self) -> None:
-        for name in ("db_path", "backup_dir", "log_dir", "checkpoint_dir"):
+        for name in PATH_FIELDS:
             # Resolved once, so that a resume from another directory means the same files.
             object.__setattr__(self, name, _resolved(name, getattr(self, name)))
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
@@ -197,6 +200,12 @@ def option_fields() -> dict[str, Any]:
     return {each.name: each for each in fields(Settings) if "help" in each.metadata}
 
 
+def usual_value(field_name: str) -> Any:
+    """Return a field's default as Settings hold it (paths resolved), whatever lies there."""
+    default: Any = Settings.__dataclass_fields__[field_name].default
+    return _resolved(field_name, default) if field_name in PATH_FIELDS else default
+
+
 def _resolved(name: str, path: Path) -> Path:
     try:
         return Path(path).expanduser().resolve()
@@ -230,7 +239,7 @@ def _check_proxy(url: str) -> None:
 
 
 def _check_directories(settings: Settings) -> None:
-    for name in ("db_path", "backup_dir", "log_dir", "checkpoint_dir"):
+    for name in PATH_FIELDS:
         path: Path = getattr(settings, name)
         try:
             is_there, is_directory = path.exists(), path.is_dir()

@@ -22,6 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "events",
         "stop",
         "version",
+        "commandline",
         "exact_json",
         "files",
         "sqlite_file",

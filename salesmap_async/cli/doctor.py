@@ -13,18 +13,12 @@ from rich.table import Table
 from rich.text import Text
 
 from salesmap_async.cli.explain import explaining
-from salesmap_async.cli.options import (
-    path_command,
-    path_options,
-    read_token,
-    same_command_again,
-    settings_options,
-    token_file_option,
-)
+from salesmap_async.cli.options import path_options, read_token, settings_options, token_file_option
+from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.operate.doctor import examine_locally, examine_remotely
 from salesmap_async.run.checks import Finding
 from salesmap_async.run.log import printable
-from salesmap_async.settings import Settings, option_flag
+from salesmap_async.settings import Settings, option_flag, usual_value
 
 _NETWORK_OPTIONS = ("base_url", "ca_file", "proxy")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
@@ -61,7 +55,7 @@ def _run_command(settings: Settings, token_file: Path | None) -> str:
     """Return the `run` that was examined."""
     arguments = [] if token_file is None else ["--token-file", str(token_file.resolve())]
     for name in _NETWORK_OPTIONS:
-        if getattr(settings, name) != getattr(Settings(), name):
+        if getattr(settings, name) != usual_value(name):
             arguments += [option_flag(name), str(getattr(settings, name))]
     return path_command(settings, "run", *arguments)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import click
 
-from salesmap_async.cli.options import same_command_again
+from salesmap_async.commandline import plain_command, same_command_again
 from salesmap_async.errors import (
     GateRefusedError,
     KeptAsideError,
@@ -41,7 +41,7 @@ def explaining() -> Iterator[Attempt]:
     except SalesmapError as error:
         if attempt.settings is None:
             name = click.get_current_context().info_name
-            command = f"python -m salesmap_async {name} --help"
+            command = plain_command(str(name), "--help")
         else:
             command = attempt.next_command(error)
         with suppress(OSError):  # the exit code tells it too, where nobody can read

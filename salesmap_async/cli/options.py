@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -14,12 +11,13 @@ from typing import Any, TypeVar, get_args
 import click
 
 from salesmap_async.errors import UsageError
-from salesmap_async.settings import Secret, Settings, WebformPeople, option_fields, option_flag
-
-PATH_OPTIONS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
-_DECIDED_ANEW = frozenset({"run_tag", "resume", "resume_run_tag", "allow_shrink"})
-_REMEMBERED = frozenset({"webform_people", "webform_only", "only", "skip", "include"})
-"""What a run that is resumed by its tag remembers by itself."""
+from salesmap_async.settings import (
+    PATH_FIELDS,
+    Secret,
+    WebformPeople,
+    option_fields,
+    option_flag,
+)
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -37,7 +35,7 @@ def settings_options(names: Iterable[str]) -> Callable[[_Command], _Command]:
 
 def path_options(command: _Command) -> _Command:
     """Add the options that say where things lie; every command takes the same ones."""
-    return settings_options(PATH_OPTIONS)(command)
+    return settings_options(PATH_FIELDS)(command)
 
 
 def token_file_option(command: _Command) -> _Command:
@@ -61,52 +59,6 @@ def read_token(token_file: Path | None) -> Secret | None:
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"--token-file {token_file} cannot be read: {why}") from None
-
-
-def command_line(settings: Settings, *arguments: str, sandbox: bool, token_file: str | None) -> str:
-    """Return a `run` command with `arguments` and the options that differ from their defaults.
-
-    Also a resume names its final DB: where it turns out to be impossible, the command that it
-    prints in its turn is a new run for that DB.
-    """
-    words = ["python", "-m", "salesmap_async", "run", *arguments]
-    left_out = set(_DECIDED_ANEW)
-    if "--resume-run-tag" in arguments:
-        left_out |= _REMEMBERED
-    if sandbox:
-        words.append("--sandbox")
-        left_out.add("base_url")
-    if token_file is not None:
-        words += ["--token-file", token_file]
-    usual = Settings()
-    for name in option_fields():
-        value = getattr(settings, name)
-        if name not in left_out and value != getattr(usual, name):
-            words += [option_flag(name)] if value is True else [option_flag(name), _typed(value)]
-    return _as_typed(words)
-
-
-def path_command(settings: Settings, command: str, *arguments: str) -> str:
-    """Return any command with `arguments` and the path options that differ from their defaults."""
-    words = ["python", "-m", "salesmap_async", command, *arguments]
-    usual = Settings()
-    for name in PATH_OPTIONS:
-        if getattr(settings, name) != getattr(usual, name):
-            words += [option_flag(name), str(getattr(settings, name))]
-    return _as_typed(words)
-
-
-def same_command_again() -> str:
-    """Return the command line of this process, as it would be typed again."""
-    return _as_typed(["python", "-m", "salesmap_async", *sys.argv[1:]])
-
-
-def _typed(value: object) -> str:
-    return ",".join(value) if isinstance(value, tuple) else str(value)
-
-
-def _as_typed(words: list[str]) -> str:
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
 
 
 def _option(name: str) -> Callable[[_Command], _Command]:

@@ -10,7 +10,8 @@ from rich.text import Text
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import size
-from salesmap_async.cli.options import path_command, path_options
+from salesmap_async.cli.options import path_options
+from salesmap_async.commandline import path_command
 from salesmap_async.operate.leftovers import bytes_of
 from salesmap_async.operate.prune import Pruned
 from salesmap_async.operate.prune import prune as prune_leftovers

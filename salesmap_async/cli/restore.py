@@ -11,8 +11,9 @@ from rich.text import Text
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, number, size
-from salesmap_async.cli.options import path_command, path_options
+from salesmap_async.cli.options import path_options
 from salesmap_async.cli.progress import Verbosity, progress_listener
+from salesmap_async.commandline import path_command
 from salesmap_async.errors import UsageError
 from salesmap_async.operate.backups import choose_backup, list_backups
 from salesmap_async.operate.look import SnapshotFile, look_at

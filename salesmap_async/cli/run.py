@@ -11,20 +11,15 @@ from typing import Any
 import click
 
 from salesmap_async.cli.explain import explaining, next_arguments
-from salesmap_async.cli.options import (
-    command_line,
-    read_token,
-    same_command_again,
-    settings_options,
-    token_file_option,
-)
+from salesmap_async.cli.options import read_token, settings_options, token_file_option
 from salesmap_async.cli.progress import Verbosity, progress_listener
 from salesmap_async.cli.signals import stopping_on_signals
 from salesmap_async.cli.summary import show_summary
+from salesmap_async.commandline import run_command, same_command_again
 from salesmap_async.errors import SalesmapError
 from salesmap_async.run.snapshot import RunReport, take_snapshot
 from salesmap_async.sandbox import Sandbox, Workspace
-from salesmap_async.settings import Secret, Settings, option_fields
+from salesmap_async.settings import Secret, Settings, option_fields, usual_value
 from salesmap_async.stop import Stop
 
 SANDBOX_DB = Path("sandbox_latest.db")
@@ -54,7 +49,7 @@ def run(
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
-        if sandbox and settings.db_path == Settings().db_path:
+        if sandbox and settings.db_path == usual_value("db_path"):
             settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
         attempt.settings = settings
         attempt.next_command = lambda error: _next_command(
@@ -76,7 +71,7 @@ def _next_command(
     if arguments is None:
         return same_command_again()
     token_path = str(token_file.resolve()) if token_file else None
-    return command_line(settings, *arguments, sandbox=sandbox, token_file=token_path)
+    return run_command(settings, *arguments, sandbox=sandbox, token_file=token_path)
 
 
 async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:

@@ -12,8 +12,9 @@ from rich.text import Text
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
-from salesmap_async.cli.options import command_line, path_command, path_options
+from salesmap_async.cli.options import path_options
 from salesmap_async.cli.run import SANDBOX_DB
+from salesmap_async.commandline import path_command, run_command
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
@@ -239,7 +240,7 @@ def _next_command(found: Status) -> str:
         return path_command(found.settings, advice.command)
     sandbox = found.settings.db_path.name == SANDBOX_DB.name
     if "--resume-run-tag" in advice.arguments:
-        return command_line(found.settings, *advice.arguments, sandbox=sandbox, token_file=None)
+        return run_command(found.settings, *advice.arguments, sandbox=sandbox, token_file=None)
     return path_command(
         found.settings, "run", *(["--sandbox"] if sandbox else []), *advice.arguments
     )

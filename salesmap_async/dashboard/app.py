@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import shlex
-import subprocess
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -15,6 +12,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
+from salesmap_async.commandline import path_command
 from salesmap_async.dashboard.crm import routes as crm_routes
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.context import Dashboard
@@ -31,13 +29,12 @@ from salesmap_async.dashboard.web.security import (
     Proof,
     SafeHeaders,
 )
-from salesmap_async.settings import Settings, option_flag
+from salesmap_async.settings import Settings
 from salesmap_async.version import VERSION
 
 STATIC = Path(__file__).parent / "static"
 PAGE = STATIC / "org_tables_v2.html"
 _SANDBOX_DB = "sandbox_latest.db"
-_PATH_OPTIONS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
 
 
 def create_app(
@@ -46,7 +43,8 @@ def create_app(
     """Return the application over `settings.db_path`; nothing is opened before a request."""
     config = config or DashboardConfig()
     access = access or Access()
-    command = partial(command_line, settings)
+    command = partial(_command, settings)
+    doctor = command("doctor", "--offline")
     app = FastAPI(
         title="salesmap_async dashboard",
         description="Read-only, over the published snapshot. Money is KRW unless named `_eok`.",
@@ -58,10 +56,12 @@ def create_app(
     app.state.dashboard = Dashboard(
         settings=settings,
         config=config,
-        database=Database(settings.db_path, config.columns, run_command=command("run")),
+        database=Database(
+            settings.db_path, config.columns, run_command=command("run"), doctor_command=doctor
+        ),
         command=command,
     )
-    add_error_answers(app, doctor_command=command("doctor", "--offline"))
+    add_error_answers(app, doctor_command=doctor)
     app.include_router(crm_routes.router)
     app.include_router(sales_routes.router)
     app.include_router(operations_routes.router)
@@ -72,16 +72,11 @@ def create_app(
     return app
 
 
-def command_line(settings: Settings, command: str, *arguments: str) -> str:
-    """Return a command of this program with the paths that differ from their defaults."""
-    words = ["python", "-m", "salesmap_async", command, *arguments]
-    if command == "run" and settings.db_path.name == _SANDBOX_DB:
-        words.append("--sandbox")
-    usual = Settings()
-    for name in _PATH_OPTIONS:
-        if getattr(settings, name) != getattr(usual, name):
-            words += [option_flag(name), str(getattr(settings, name))]
-    return subprocess.list2cmdline(words) if os.name == "nt" else shlex.join(words)
+def _command(settings: Settings, command: str, *arguments: str) -> str:
+    """Return a command over the files of this dashboard; a run of the sandbox's DB asks that."""
+    of_sandbox = command == "run" and settings.db_path.name == _SANDBOX_DB
+    sandbox = ("--sandbox",) if of_sandbox else ()
+    return path_command(settings, command, *arguments, *sandbox)
 
 
 def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:

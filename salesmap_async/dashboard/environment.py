@@ -19,23 +19,23 @@ from salesmap_async.dashboard.variables import (
     USER,
 )
 from salesmap_async.dashboard.web.access import Access, make_access
-from salesmap_async.settings import Settings
+from salesmap_async.settings import Settings, usual_value
 
 USUAL_CONFIG = Path("dashboard.toml")
 
 
 def settings_from(environ: Mapping[str, str]) -> Settings:
     """Return where things lie."""
-    usual = Settings()
 
-    def path(default: Path, *names: str) -> Path:
-        return next((Path(environ[name]) for name in names if environ.get(name)), default)
+    def path(field: str, *names: str) -> Path:
+        named = (Path(environ[name]) for name in names if environ.get(name))
+        return next(named, usual_value(field))
 
     return Settings(
-        db_path=path(usual.db_path, DB_PATH, "SALESMAP_DB_PATH"),
-        backup_dir=path(usual.backup_dir, "SALESMAP_BACKUP_DIR"),
-        log_dir=path(usual.log_dir, "SALESMAP_LOG_DIR"),
-        checkpoint_dir=path(usual.checkpoint_dir, "SALESMAP_CHECKPOINT_DIR"),
+        db_path=path("db_path", DB_PATH, "SALESMAP_DB_PATH"),
+        backup_dir=path("backup_dir", "SALESMAP_BACKUP_DIR"),
+        log_dir=path("log_dir", "SALESMAP_LOG_DIR"),
+        checkpoint_dir=path("checkpoint_dir", "SALESMAP_CHECKPOINT_DIR"),
     )
 
 

@@ -42,6 +42,8 @@ ENDPOINTS = (
     "/api/tables",
 )
 
+COMMANDS = {"run_command": "run", "doctor_command": "doctor"}
+
 
 def names(snapshot: Snapshot) -> list[str]:
     """Return the names of the list, which comes from what is remembered of the file."""
@@ -133,7 +135,7 @@ def test_what_a_reader_itself_leaves_is_no_change(tmp_path: Path) -> None:
     """Whoever opens a DB in WAL mode makes the file beside it, empty, where there is none."""
     db = make_db(tmp_path / "final.db", version(1))
     change(db, "PRAGMA journal_mode = WAL")
-    with Database(db, DEFAULT_COLUMNS, run_command="run").open() as snapshot:
+    with Database(db, DEFAULT_COLUMNS, **COMMANDS).open() as snapshot:
         assert snapshot.path.with_name("final.db-wal").stat().st_size == 0
         assert (snapshot.state.wal_size_bytes, snapshot.state.wal_changed_ns) == (0, 0)
 
@@ -159,7 +161,7 @@ async def state_of(app: FastAPI) -> str:
 def test_a_request_in_flight_keeps_its_snapshot(tmp_path: Path) -> None:
     """From its first to its last query it sees the file that it opened, summaries included."""
     db = make_db(tmp_path / "final.db", version(1))
-    database = Database(db, DEFAULT_COLUMNS, run_command="run")
+    database = Database(db, DEFAULT_COLUMNS, **COMMANDS)
 
     with database.open() as old:
         os.replace(make_db(tmp_path / "next.db", version(2)), db)
@@ -184,7 +186,7 @@ class ReplacedAfterALook(type(Path())):  # type: ignore[misc]
 def test_a_snapshot_between_look_and_open_is_noticed(tmp_path: Path) -> None:
     """What is remembered of the old file is never mixed with rows of the new one."""
     db = ReplacedAfterALook(make_db(tmp_path / "final.db", version(1)))
-    database = Database(db, DEFAULT_COLUMNS, run_command="run")
+    database = Database(db, DEFAULT_COLUMNS, **COMMANDS)
     with database.open() as snapshot:
         assert names(snapshot) == ["1판"]
     db.replacement = make_db(tmp_path / "next.db", version(2))
@@ -195,7 +197,7 @@ def test_a_snapshot_between_look_and_open_is_noticed(tmp_path: Path) -> None:
 def test_no_connection_outlives_its_request(tmp_path: Path) -> None:
     """An open handle would block the next snapshot on Windows."""
     db = make_db(tmp_path / "final.db", version(1))
-    with Database(db, DEFAULT_COLUMNS, run_command="run").open() as snapshot:
+    with Database(db, DEFAULT_COLUMNS, **COMMANDS).open() as snapshot:
         connection = snapshot.connection
     with pytest.raises(sqlite3.ProgrammingError, match="closed"):
         connection.execute("SELECT 1")
@@ -205,7 +207,7 @@ def test_the_connection_cannot_write(tmp_path: Path) -> None:
     """Whatever a query says."""
     db = make_db(tmp_path / "final.db", version(1))
     with (
-        Database(db, DEFAULT_COLUMNS, run_command="run").open() as snapshot,
+        Database(db, DEFAULT_COLUMNS, **COMMANDS).open() as snapshot,
         pytest.raises(sqlite3.OperationalError, match="readonly"),
     ):
         snapshot.rows("DELETE FROM deal")
@@ -284,3 +286,15 @@ async def test_a_locked_db_is_said(broken: Path, monkeypatch: pytest.MonkeyPatch
             response = await client.get("/api/orgs")
     assert response.status_code == 503
     assert "locked" in response.json()["detail"]
+
+
+async def test_a_path_that_cannot_be_looked_at_names_the_command_for_this_db(
+    tmp_path: Path,
+) -> None:
+    """The command that is printed examines the DB of this dashboard, not the usual one."""
+    app = app_over(tmp_path / "final.db")
+    (tmp_path / "final.db").symlink_to(tmp_path / "final.db")
+    async with asking(app) as client:
+        response = await client.get("/api/orgs")
+    assert response.status_code == 503
+    assert "doctor --offline --db-path" in response.json()["command"]

@@ -117,7 +117,7 @@ def change(path: Path, *statements: str) -> None:
 def snapshot_of(path: Path, config: DashboardConfig | None = None) -> Iterator[Snapshot]:
     """Open a DB as one request does."""
     columns = (config or DashboardConfig()).columns
-    with Database(path, columns, run_command="run").open() as snapshot:
+    with Database(path, columns, run_command="run", doctor_command="doctor").open() as snapshot:
         yield snapshot
 
 

@@ -102,10 +102,13 @@ class Snapshot:
 class Database:
     """Where the final DB lies, and what is remembered of its present state."""
 
-    def __init__(self, path: Path, meanings: ColumnMap, *, run_command: str) -> None:
+    def __init__(
+        self, path: Path, meanings: ColumnMap, *, run_command: str, doctor_command: str
+    ) -> None:
         self.path = path
         self._meanings = meanings
         self._run_command = run_command
+        self._doctor_command = doctor_command
         self._lock = Lock()
         self._memory: Memory | None = None
 
@@ -136,7 +139,7 @@ class Database:
         except OSError as error:
             raise UnavailableError(
                 f"{self.path} cannot be looked at: {error.strerror}",
-                command="python -m salesmap_async doctor --offline",
+                command=self._doctor_command,
             ) from None
         return FileState(stat.st_ino, stat.st_size, stat.st_mtime_ns, *self._wal_state())
 
