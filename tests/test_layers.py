@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "exact_json",
         "files",
         "sqlite_file",
+        "times",
     ),
     ("api", "store"),
     ("collect",),

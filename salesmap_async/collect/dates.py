@@ -5,8 +5,10 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
-from typing import Any, Self
+from datetime import datetime, timedelta
+from typing import Self
+
+from salesmap_async.times import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +53,3 @@ class KnownDates:
 
     def _places(self, begin: datetime, end: datetime) -> tuple[int, int]:
         return bisect_right(self.moments, begin), bisect_left(self.moments, end)
-
-
-def moment_of(text: Any) -> datetime | None:
-    """Return an ISO time, None for anything else. Without an offset it is UTC."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except (TypeError, ValueError):
-        return None
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)

@@ -28,9 +28,10 @@ from typing import Any
 from salesmap_async.api.endpoints import Endpoint
 from salesmap_async.api.pages import Page
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
-from salesmap_async.collect.dates import KnownDates, moment_of
+from salesmap_async.collect.dates import KnownDates
 from salesmap_async.errors import RequestRefusedError, SalesmapError
 from salesmap_async.store.work_db import NewChain
+from salesmap_async.times import moment_of
 
 LEAST_PAGES = 3.0
 """A range with fewer pages left is not worth the request that a split costs."""

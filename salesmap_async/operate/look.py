@@ -20,6 +20,7 @@ from salesmap_async.sqlite_file import (
     row_count,
     table_names,
 )
+from salesmap_async.times import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,7 +83,7 @@ def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
         size_bytes=stat.st_size,
         changed_at=changed_at,
         run_tag=_text(found.info.get("run_tag")),
-        captured_at=moment(found.info.get("captured_at_utc")),
+        captured_at=moment_of(found.info.get("captured_at_utc")),
         workspace_id=_text(found.info.get("workspace_id")),
         workspace_name=_text(found.info.get("workspace_name")),
         rows=found.rows,
@@ -106,17 +107,6 @@ def damage_in(path: Path) -> str:
             raise
         return str(error)
     return "" if verdict == "ok" else str(verdict)
-
-
-def moment(value: object) -> datetime | None:
-    """Return an ISO 8601 time as a moment in UTC; None where it is none."""
-    try:
-        read = datetime.fromisoformat(value) if isinstance(value, str) else None
-    except ValueError:
-        return None
-    if read is None:
-        return None
-    return read.replace(tzinfo=UTC) if read.tzinfo is None else read.astimezone(UTC)
 
 
 def _read(connection: sqlite3.Connection) -> _Contents:

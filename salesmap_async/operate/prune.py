@@ -13,7 +13,7 @@ from typing import Any
 
 from salesmap_async.errors import RunLockedError, SalesmapError, StoreError
 from salesmap_async.operate.leftovers import Leftover, leftovers_of
-from salesmap_async.operate.look import look_at, moment
+from salesmap_async.operate.look import look_at
 from salesmap_async.operate.runs import KILLED, RESTORE, RunEntry, history_lines, read_runs
 from salesmap_async.paths import RunPaths
 from salesmap_async.run.history import PUBLISHED
@@ -22,6 +22,7 @@ from salesmap_async.run.plan import published_since
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import open_work_db, read_run_values
+from salesmap_async.times import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -104,7 +105,7 @@ def _known_runs(settings: Settings) -> Iterator[RunEntry]:
                 status=PUBLISHED if values.get("state") == PUBLISHED else KILLED,
                 kind=str(values.get("kind") or "full"),
                 final_db=settings.db_path,
-                started_at=moment(values.get("started_at")),
+                started_at=moment_of(values.get("started_at")),
             )
 
 

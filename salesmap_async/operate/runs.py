@@ -8,7 +8,6 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.operate.look import moment
 from salesmap_async.run.history import (
     PUBLISHED,
     RESTORED,
@@ -20,6 +19,7 @@ from salesmap_async.run.history import (
 from salesmap_async.run.lock import is_held
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
+from salesmap_async.times import moment_of
 
 KILLED = "killed"
 RUNNING = "running"
@@ -123,8 +123,8 @@ def _entry(line: Mapping[str, Any], settings: Settings, *, running: bool = False
     run_tag = str(line["run_tag"])
     status = str(line.get("status"))
     open_end = status == STARTED
-    started_at = moment(line.get("started_at"))
-    ended_at = None if open_end else moment(line.get("at"))
+    started_at = moment_of(line.get("started_at"))
+    ended_at = None if open_end else moment_of(line.get("at"))
     mirror = read_mirror(settings.paths(run_tag).checkpoint_json) or {}
     rows = _rows(line.get("tables"))
     if rows is None and line.get("kind") != RESTORE:

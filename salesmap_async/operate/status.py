@@ -15,7 +15,7 @@ from typing import Any
 from salesmap_async.errors import StoreError, UsageError
 from salesmap_async.operate.backups import list_backups
 from salesmap_async.operate.leftovers import Leftover, leftovers_of
-from salesmap_async.operate.look import SnapshotFile, look_at, moment
+from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.operate.runs import (
     KILLED,
     RESTORE,
@@ -33,6 +33,7 @@ from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import sidecars
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import ChainRow, open_work_db, read_chains, read_run_values
+from salesmap_async.times import moment_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +214,7 @@ def _chosen(settings: Settings, history: RunHistory, run_tag: str | None) -> Run
         status=RUNNING if history.busy and status == KILLED and not history.runs else status,
         kind=str(mirror.get("kind") or "full"),
         final_db=settings.db_path,
-        started_at=moment(mirror.get("started_at")),
+        started_at=moment_of(mirror.get("started_at")),
     )
 
 

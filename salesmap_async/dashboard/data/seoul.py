@@ -5,7 +5,9 @@ Korea has no daylight saving time, so a fixed offset is exact and needs no time-
 
 from __future__ import annotations
 
-from datetime import UTC, date, datetime, timedelta, timezone
+from datetime import date, datetime, timedelta, timezone
+
+from salesmap_async.times import moment_of
 
 SEOUL = timezone(timedelta(hours=9), "KST")
 
@@ -15,14 +17,10 @@ def seoul_time(value: object) -> datetime | None:
 
     A time without an offset is UTC, as the API means it; a bare date stays that date.
     """
-    if not isinstance(value, str):
-        return None
+    moment = moment_of(value)
     try:
-        moment = datetime.fromisoformat(value.strip())
-        if moment.tzinfo is None:
-            moment = moment.replace(tzinfo=UTC)
-        return moment.astimezone(SEOUL)
-    except (ValueError, OverflowError):
+        return None if moment is None else moment.astimezone(SEOUL)
+    except OverflowError:
         return None
 
 

@@ -9,9 +9,9 @@ from salesmap_async.dashboard.data.caveats import caveats
 from salesmap_async.dashboard.data.config import DashboardConfig, team_label
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.years import base_year_of, years_to
-from salesmap_async.operate.look import moment
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.sqlite_file import quoted
+from salesmap_async.times import moment_of
 
 STALE_AFTER_S = 24 * 3600
 
@@ -35,7 +35,7 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
 
 def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     info = read_one_row(snapshot.connection, "run_info")
-    captured_at = moment(info.get("captured_at_utc"))
+    captured_at = moment_of(info.get("captured_at_utc"))
     age_s = None if captured_at is None else (datetime.now(UTC) - captured_at).total_seconds()
     return {
         "run_tag": _text(info.get("run_tag")),
