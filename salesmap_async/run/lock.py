@@ -12,7 +12,8 @@ from salesmap_async.errors import RunLockedError, UsageError
 from salesmap_async.paths import lock_path
 
 _OUTLASTS_A_LOOK_S = 0.5
-_LOOK_S = 0.1
+_LOOK_S = 0.4
+_POLL_S = 0.005
 """Who only looks whether the lock is held takes it for much less; a run holds it for seconds."""
 
 
@@ -27,7 +28,7 @@ def run_lock(final_db: Path, *, wait_s: float = _OUTLASTS_A_LOOK_S) -> Iterator[
     lock = FileLock(path)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        lock.acquire(timeout=wait_s)
+        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
     except Timeout:
         raise RunLockedError(
             f"another run is working on {final_db}", cure="wait for it to end, then try again"
