@@ -73,6 +73,8 @@ OWNERS: dict[str, frozenset[str]] = {
     "os.replace": frozenset({"files"}),
     "os.rename": frozenset(),
     "shutil.copyfile": frozenset({"publish.replace", "store.checkpoint"}),
+    # It would change every connection of the process, this package's or not.
+    "sqlite3.register_adapter": frozenset(),
     "rich": frozenset({"cli"}),
     "click": frozenset({"cli", "__main__"}),
     "sys.exit": frozenset({"cli", "__main__"}),

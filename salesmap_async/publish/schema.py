@@ -83,11 +83,14 @@ class Layout:
         return (("id", "TEXT"), *middle, *(((OVERFLOW, "TEXT"),) if self.overflow else ()))
 
     def statements(self) -> tuple[str, str]:
-        """Return the SQL that creates the table and the SQL that fills it."""
+        """Return the SQL that creates the table and the SQL that fills it.
+
+        An empty blob is stored as NULL: see `rows.bindable`.
+        """
         columns = ", ".join(
             f"{quoted(name)} {declared}".strip() for name, declared in self.typed_names[1:]
         )
-        table, marks = quoted(self.table), ", ".join("?" * len(self.typed_names))
+        table, marks = quoted(self.table), ", ".join(["nullif(?, x'')"] * len(self.typed_names))
         create = f'CREATE TABLE {table} ("id" TEXT PRIMARY KEY{", " if columns else ""}{columns})'
         return create, f"INSERT INTO {table} VALUES ({marks})"
 

@@ -70,6 +70,15 @@ def test_values_keep_their_json_kind(tmp_path: Path) -> None:
     )  # fmt: skip
 
 
+@pytest.mark.parametrize("value", ["", "0", "x''", 0, 0.0, False, [], {}, None])
+def test_only_null_is_stored_as_null(tmp_path: Path, value: object) -> None:
+    """Rows are bound with a stand-in for NULL; no empty or false value is mistaken for it."""
+    path, manifest = build(tmp_path, [todo({"id": "1", "값": value}, {"id": "2", "값": "글"})])
+    assert (rows_of(path, "todo")[0]["값"] is None) == (value is None)
+    with reading(path) as connection:
+        assert table_sha256(connection, "todo") == manifest["todo"].content_sha256
+
+
 def test_big_integers_are_exact_beside_null(tmp_path: Path) -> None:
     """2**53 + 1 stays an integer; 2**63 and more become decimal text, and the column untyped."""
     path, _ = build(
