@@ -309,7 +309,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "nobody takes the lock",
         "salesmap_async/run/lock.py",
-        (("        lock.acquire(timeout=wait_s)\n", ""),),
+        (("        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)\n", ""),),
         ("tests/run/test_disk_full.py::test_two_runs_at_once",),
     ),
 )

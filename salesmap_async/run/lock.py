@@ -11,18 +11,19 @@ from filelock import FileLock, Timeout
 from salesmap_async.errors import RunLockedError, UsageError
 from salesmap_async.paths import lock_path
 
-_OUTLASTS_A_LOOK_S = 0.5
-_LOOK_S = 0.4
+# `is_held` takes the lock for a moment to find out; a run holds it for seconds. So a run waits
+# longer for the lock than a look does, and a look long enough to outlast another look.
+_RUN_WAIT_S = 0.5
+_LOOK_WAIT_S = 0.4
 _POLL_S = 0.005
-"""Who only looks whether the lock is held takes it for much less; a run holds it for seconds."""
 
 
 @contextmanager
-def run_lock(final_db: Path, *, wait_s: float = _OUTLASTS_A_LOOK_S) -> Iterator[None]:
+def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[None]:
     """Hold the lock of `final_db`. Raises RunLockedError where another run has it.
 
-    `wait_s` outlasts somebody who only looks (`is_held`), so that no run ends because of him. The
-    lock file stays behind; only the lock on it counts.
+    `wait_s` outlasts a look (`is_held`), so that none makes a run end. The lock file stays behind;
+    only the lock on it counts.
     """
     path = lock_path(final_db)
     lock = FileLock(path)
@@ -49,7 +50,7 @@ def is_held(final_db: Path) -> bool:
     if not lock_path(final_db).exists():
         return False
     try:
-        with run_lock(final_db, wait_s=_LOOK_S):
+        with run_lock(final_db, wait_s=_LOOK_WAIT_S):
             return False
     except RunLockedError:
         return True
