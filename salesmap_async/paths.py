@@ -50,7 +50,7 @@ class RunPaths:
 
     @property
     def history_file(self) -> Path:
-        return self.log_dir / "run_history.jsonl"
+        return history_path(self.log_dir)
 
     @property
     def manifest_json(self) -> Path:
@@ -59,6 +59,11 @@ class RunPaths:
     @property
     def run_info_json(self) -> Path:
         return self.log_dir / f"run_info_{self.run_tag}.json"
+
+
+def history_path(log_dir: Path) -> Path:
+    """Return the run history that all final DBs of one log folder share."""
+    return log_dir / "run_history.jsonl"
 
 
 def lock_path(final_db: Path) -> Path:

@@ -14,7 +14,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from salesmap_async.run.history import read_history
+from salesmap_async.run.history import PUBLISHED, History
 from scripts.torture_sandbox import Content, Server, content_of
 
 _FIRST_S = 0.3
@@ -91,8 +91,8 @@ def killed_run(
 
 
 def _is_published(folder: Path) -> bool:
-    history = read_history(folder / "logs" / "run_history.jsonl")
-    return any(line.get("status") == "published" for line in history)
+    history = History(folder / "logs" / "run_history.jsonl")
+    return any(line.status == PUBLISHED for line in history.newest_first())
 
 
 def torture(server: Server, root: Path, dice: random.Random, *, runs: int, kills: int) -> bool:

@@ -18,6 +18,7 @@ from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import number, size
 from salesmap_async.cli.options import path_options
 from salesmap_async.operate.runs import RunEntry, RunHistory, read_runs
+from salesmap_async.paths import history_path
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
@@ -25,13 +26,22 @@ from salesmap_async.settings import Settings
 @click.command()
 @path_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every detail.")
-def runs(as_json: bool, **options: Any) -> None:
+@click.option(
+    "--limit",
+    type=click.IntRange(min=0),
+    default=50,
+    show_default=True,
+    help="How many of the newest runs to list; 0 lists all.",
+)
+def runs(as_json: bool, limit: int, **options: Any) -> None:
     """List the runs of the final DB, newest first."""
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
-        history = read_runs(settings)
+        history = read_runs(settings, most=limit or None)
         if as_json:
             click.echo(json.dumps([_as_json(run) for run in history.runs], indent=1))
+            for line in _left_out(history):
+                click.echo(line, err=True)
             return
         console = Console(highlight=False)
         if history.runs:
@@ -62,9 +72,15 @@ def _table(entries: tuple[RunEntry, ...]) -> Table:
 
 def _remarks(settings: Settings, history: RunHistory) -> Iterator[str]:
     if not history.runs:
-        yield f"There is no run of {settings.db_path} in {settings.paths('any').history_file}."
+        yield f"There is no run of {settings.db_path} in {history_path(settings.log_dir)}."
+    yield from _left_out(history)
     for other in history.other_dbs:
         yield f"It also has runs of {other}; name it with --db-path."
+
+
+def _left_out(history: RunHistory) -> Iterator[str]:
+    if history.left_out:
+        yield f"{history.left_out:,} earlier runs are left out; `--limit 0` lists all."
 
 
 def _as_json(run: RunEntry) -> dict[str, Any]:

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache, partial
 from typing import Any
 
 from salesmap_async.errors import RunLockedError, SalesmapError, StoreError
-from salesmap_async.operate.leftovers import Leftover, leftovers_of
+from salesmap_async.operate.leftovers import Leftover, leftovers_of, tags_with_traces
 from salesmap_async.operate.look import look_at
-from salesmap_async.operate.runs import KILLED, RESTORE, RunEntry, history_lines, read_runs
+from salesmap_async.operate.runs import KILLED, RunEntry, entry_of, history_of
 from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.history import PUBLISHED, RESTORE, fold
 from salesmap_async.run.lock import is_held, run_lock
-from salesmap_async.run.plan import published_since
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import open_work_db, read_run_values
@@ -75,7 +75,7 @@ def fate(run: RunEntry, started_at: str, published: str) -> tuple[bool, str]:
 
 
 def _look(settings: Settings) -> tuple[Pruned, ...]:
-    lines = history_lines(settings)
+    published_since = cache(partial(history_of(settings).published_since, settings.db_path))
     found = []
     for run in _known_runs(settings):
         paths = settings.paths(run.run_tag)
@@ -86,22 +86,24 @@ def _look(settings: Settings) -> tuple[Pruned, ...]:
         if not leftovers:
             continue
         started_at = values.get("started_at") or _iso(run)
-        published = published_since(lines, settings.db_path, run.kind)
-        remove, why = fate(run, str(started_at), published)
+        remove, why = fate(run, str(started_at), published_since(run.kind))
         found.append(Pruned(run_tag=run.run_tag, remove=remove, why=why, leftovers=leftovers))
     return tuple(found)
 
 
 def _known_runs(settings: Settings) -> Iterator[RunEntry]:
-    """Yield the runs of the history, then those that only their folder knows."""
-    runs = read_runs(settings).runs
-    yield from runs
-    tags = {run.run_tag for run in runs}
-    for folder in sorted(settings.checkpoint_dir.glob("*/")):
-        values = _run_values(settings.paths(folder.name))
-        if folder.name not in tags and "db_path" in values:
+    """Yield the runs that left something: those of the history, then those of a folder alone."""
+    tags = tags_with_traces(settings)
+    in_history = set()
+    for run in fold(history_of(settings).of_tags(tags)):
+        if run.line.final_db == str(settings.db_path):
+            in_history.add(run.line.run_tag)
+            yield entry_of(run, settings)
+    for tag in sorted(tags - in_history):
+        values = _run_values(settings.paths(tag))
+        if "db_path" in values:
             yield RunEntry(
-                run_tag=folder.name,
+                run_tag=tag,
                 status=PUBLISHED if values.get("state") == PUBLISHED else KILLED,
                 kind=str(values.get("kind") or "full"),
                 final_db=settings.db_path,

@@ -21,11 +21,10 @@ from salesmap_async.errors import LockedError, PublishError, SalesmapError, Usag
 from salesmap_async.events import Listener, Step, Warned
 from salesmap_async.files import fsync_directory, fsync_file
 from salesmap_async.operate.look import SnapshotFile, damage_in
-from salesmap_async.operate.runs import RESTORE
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import back_up
 from salesmap_async.publish.replace import copy_into, install
-from salesmap_async.run.history import RESTORED, STARTED, append_line
+from salesmap_async.run.history import RESTORE, RESTORED, STARTED, History
 from salesmap_async.run.lock import run_lock
 from salesmap_async.run.record import now
 from salesmap_async.settings import Settings
@@ -189,15 +188,17 @@ def _recorded(paths: RunPaths, backup: SnapshotFile, tell: Listener) -> Iterator
         "pid": os.getpid(),
     }
 
+    history = History(paths.history_file)
+
     def end(status: str, **facts: Any) -> None:
         kept_at = str(paths.backup_db) if paths.backup_db.exists() else None
         line = common | {"status": status, "at": now(), "backup_path": kept_at} | facts
         try:
-            append_line(paths.history_file, line)
+            history.append(line)
         except PublishError as error:
             tell(Warned(str(error)))
 
-    append_line(paths.history_file, common | {"status": STARTED, "at": common["started_at"]})
+    history.append(common | {"status": STARTED, "at": common["started_at"]})
     try:
         yield
     except BaseException as error:

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
+from salesmap_async.paths import history_path
 from salesmap_async.run.history import (
     PUBLISHED,
+    RESTORE,
     RESTORED,
     STARTED,
-    Line,
-    fold_runs,
-    read_history,
+    FoldedRun,
+    History,
 )
 from salesmap_async.run.lock import is_held
 from salesmap_async.settings import Settings
@@ -23,7 +22,6 @@ from salesmap_async.times import moment_of
 
 KILLED = "killed"
 RUNNING = "running"
-RESTORE = "restore"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,17 +47,18 @@ class RunEntry:
     size_bytes: int | None = None
     pid: int | None = None
     error: str = ""
-    restored_tag: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunHistory:
-    """The runs of one final DB, the most recently active first; `other_dbs` have runs there too.
+    """The newest runs of one final DB, the most recently active first.
 
-    `busy`: somebody holds the run lock of the final DB.
+    `left_out` older ones are not among them; `other_dbs` have runs in the same history; `busy`: a
+    program holds the run lock of the final DB.
     """
 
     runs: tuple[RunEntry, ...]
+    left_out: int
     other_dbs: tuple[Path, ...]
     busy: bool
 
@@ -88,13 +87,13 @@ class RunHistory:
 
 
 def final_db_of(settings: Settings, run_tag: str) -> Path | None:
-    """Return which final DB run `run_tag` works on; None where nobody knows such a run.
+    """Return which final DB run `run_tag` works on; None for an unknown run.
 
     Raises UsageError where the history cannot be read.
     """
-    for line in history_lines(settings):
-        if line.get("run_tag") == run_tag and isinstance(line.get("final_db_path"), str):
-            return Path(line["final_db_path"])
+    for line in history_of(settings).of_tags({run_tag}):
+        if line.final_db is not None:
+            return Path(line.final_db)
     if run_tag not in {folder.name for folder in settings.checkpoint_dir.glob("*/")}:
         return None
     paths = settings.paths(run_tag)
@@ -102,76 +101,72 @@ def final_db_of(settings: Settings, run_tag: str) -> Path | None:
     return Path(named) if isinstance(named, str) else settings.db_path
 
 
-def read_runs(settings: Settings) -> RunHistory:
-    """Read the history of `settings.db_path`. Raises UsageError where it cannot be read."""
-    lines = fold_runs(history_lines(settings))
+def read_runs(
+    settings: Settings, *, most: int | None = None, also: str | None = None
+) -> RunHistory:
+    """Read the history of `settings.db_path`: its `most` newest runs (None: all), and run `also`.
+
+    Raises UsageError where it cannot be read.
+    """
+    recent = history_of(settings).recent_runs(settings.db_path, most=most, also=also)
     busy = is_held(settings.db_path)
-    own = [line for line in lines if line.get("final_db_path") == str(settings.db_path)]
-    others = {str(line.get("final_db_path")) for line in lines} - {str(settings.db_path), "None"}
-    runs = [_entry(line, settings) for line in reversed(own)]
+    runs = [entry_of(run, settings) for run in recent.runs]
     if busy and runs and runs[0].status == KILLED:
-        runs[0] = _entry(own[-1], settings, running=True)
-    return RunHistory(runs=tuple(runs), other_dbs=tuple(map(Path, sorted(others))), busy=busy)
-
-
-def history_lines(settings: Settings) -> list[Line]:
-    """Return the history's lines. Raises UsageError where it cannot be read."""
-    return read_history(settings.paths("any").history_file)
-
-
-def _entry(line: Mapping[str, Any], settings: Settings, *, running: bool = False) -> RunEntry:
-    run_tag = str(line["run_tag"])
-    status = str(line.get("status"))
-    open_end = status == STARTED
-    started_at = moment_of(line.get("started_at"))
-    ended_at = None if open_end else moment_of(line.get("at"))
-    mirror = read_mirror(settings.paths(run_tag).checkpoint_json) or {}
-    rows = _rows(line.get("tables"))
-    if rows is None and line.get("kind") != RESTORE:
-        rows = _rows(mirror.get("tables"))
-    if open_end and mirror.get("state") == PUBLISHED:
-        status = PUBLISHED  # only its line in the history was torn
-    elif open_end:
-        status = RUNNING if running else KILLED
-    return RunEntry(
-        run_tag=run_tag,
-        status=status,
-        kind=str(line.get("kind") or "full"),
-        final_db=settings.db_path,
-        starts=_whole(line.get("starts")) or 1,
-        started_at=started_at,
-        ended_at=ended_at,
-        seconds=_seconds(line.get("seconds"), started_at, ended_at),
-        rows=rows,
-        requests=_whole(line.get("requests")),
-        refusals=_whole(line.get("refusals")),
-        size_bytes=_whole(line.get("size_bytes")),
-        pid=_whole(line.get("pid")),
-        error=str(line.get("error") or ""),
-        restored_tag=_text(line.get("restored_tag")),
+        runs[0] = replace(runs[0], status=RUNNING)
+    return RunHistory(
+        runs=tuple(runs),
+        left_out=recent.left_out,
+        other_dbs=tuple(map(Path, sorted(recent.other_dbs))),
+        busy=busy,
     )
 
 
-def _seconds(
-    counted: object, started_at: datetime | None, ended_at: datetime | None
-) -> float | None:
-    if isinstance(counted, int | float):
-        return float(counted)
+def history_of(settings: Settings) -> History:
+    """Return the history that the runs of these settings are written to."""
+    return History(history_path(settings.log_dir))
+
+
+def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
+    """Return the entry of one run; what its lines leave open its checkpoint.json may tell."""
+    line = run.line
+    open_end = line.status == STARTED
+    status = KILLED if open_end else line.status
+    rows = None if line.rows is None else sum(line.rows.values())
+    if open_end or rows is None:
+        mirror = read_mirror(settings.paths(line.run_tag).checkpoint_json) or {}
+        if open_end and mirror.get("state") == PUBLISHED:
+            status = PUBLISHED  # only its line in the history was torn
+        if rows is None and line.kind != RESTORE:
+            rows = _rows(mirror.get("tables"))
+    started_at = moment_of(line.started_at)
+    ended_at = None if open_end else moment_of(line.at)
+    return RunEntry(
+        run_tag=line.run_tag,
+        status=status,
+        kind=line.kind or "full",
+        final_db=settings.db_path,
+        starts=run.starts or 1,
+        started_at=started_at,
+        ended_at=ended_at,
+        seconds=line.seconds if line.seconds is not None else _between(started_at, ended_at),
+        rows=rows,
+        requests=line.requests,
+        refusals=line.refusals,
+        size_bytes=line.size_bytes,
+        pid=line.pid,
+        error=line.error or "",
+    )
+
+
+def _between(started_at: datetime | None, ended_at: datetime | None) -> float | None:
     if started_at is None or ended_at is None or ended_at < started_at:
         return None
     return (ended_at - started_at).total_seconds()
 
 
 def _rows(tables: object) -> int | None:
-    """Return the sum of the tables' rows, of a history line or of a checkpoint.json."""
+    """Return the sum of the tables' rows of a checkpoint.json."""
     if not isinstance(tables, dict):
         return None
-    return sum(_whole(each.get("rows")) or 0 for each in tables.values() if isinstance(each, dict))
-
-
-def _whole(value: object) -> int | None:
-    return value if isinstance(value, int) and not isinstance(value, bool) else None
-
-
-def _text(value: object) -> str | None:
-    return value if isinstance(value, str) and value else None
+    counts = [each.get("rows") for each in tables.values() if isinstance(each, dict)]
+    return sum(count for count in counts if isinstance(count, int))

@@ -18,22 +18,24 @@ from salesmap_async.operate.leftovers import Leftover, leftovers_of
 from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.operate.runs import (
     KILLED,
-    RESTORE,
     RUNNING,
     RunEntry,
     RunHistory,
     final_db_of,
-    history_lines,
+    history_of,
     read_runs,
 )
 from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED
-from salesmap_async.run.plan import make_plan, published_since
+from salesmap_async.run.history import PUBLISHED, RESTORE
+from salesmap_async.run.plan import make_plan
 from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import sidecars
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import ChainRow, open_work_db, read_chains, read_run_values
 from salesmap_async.times import moment_of
+
+_LOOKED_AT = 20
+"""Runs of the history; the last one that published and the last one at all are among them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,14 +103,14 @@ class Status:
 def read_status(settings: Settings, run_tag: str | None = None) -> Status:
     """Look at everything that the last run of this DB, or run `run_tag`, has left.
 
-    Raises UsageError for a tag that nobody knows, and where the history cannot be read.
+    Raises UsageError for an unknown tag, and where the history cannot be read.
     """
     if run_tag is not None:
         final_db = final_db_of(settings, run_tag)
         if final_db is None:
             raise UsageError(f"there is no run {run_tag}", cure=_known(settings))
         settings = replace(settings, db_path=final_db)
-    history = read_runs(settings)
+    history = read_runs(settings, most=_LOOKED_AT, also=run_tag)
     run = _chosen(settings, history, run_tag)
     paths = settings.paths(run.run_tag) if run else None
     checkpoint = _checkpoint(settings, run, paths) if run and paths else None
@@ -150,7 +152,7 @@ def advise(
 ) -> Advice:
     """Return the one next step."""
     if busy:
-        return Advice(command="status", why="Somebody is at work on this DB: wait for the end.")
+        return Advice(command="status", why="A program is at work on this DB: wait for the end.")
     if final is not None and final.problem and not final.locked:
         if has_backups:
             return Advice(command="restore", why="The final DB is damaged: choose a backup.")
@@ -253,14 +255,11 @@ def _checkpoint(settings: Settings, run: RunEntry, paths: RunPaths) -> Checkpoin
         base_url=str(values.get("base_url") or ""),
         complete="collected_at" in values,
         why_not=why_not,
-        superseded=bool(started_at) and started_at <= _last_published(settings, run.kind),
+        superseded=bool(started_at)
+        and started_at <= history_of(settings).published_since(settings.db_path, run.kind),
         mirror_ok=mirror is not None,
         written_at=written_at,
     )
-
-
-def _last_published(settings: Settings, kind: str) -> str:
-    return published_since(history_lines(settings), settings.db_path, kind)
 
 
 def _states_of(chains: Iterable[ChainRow], tables: Iterable[str]) -> tuple[TableState, ...]:
@@ -315,7 +314,9 @@ def _last_written(paths: RunPaths) -> datetime | None:
 
 
 def _known(settings: Settings) -> str:
-    tags = [run.run_tag for run in read_runs(settings).runs if run.kind != RESTORE][:5]
+    tags = [
+        run.run_tag for run in read_runs(settings, most=_LOOKED_AT).runs if run.kind != RESTORE
+    ][:5]
     if not tags:
         return f"no run of {settings.db_path} is known"
     return f"the last runs of {settings.db_path.name} are {', '.join(tags)}"

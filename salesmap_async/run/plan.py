@@ -6,7 +6,6 @@ forms from the run's own work DB, and everything else from the settings.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -14,8 +13,8 @@ from typing import cast
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE, select_tables
 from salesmap_async.errors import StoreError, UsageError
-from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED, RESTORED, is_finished, read_history
+from salesmap_async.paths import RunPaths, history_path
+from salesmap_async.run.history import PUBLISHED, History
 from salesmap_async.settings import DEFAULT_BASE_URL, Settings, WebformPeople
 from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import RunIdentity, RunKind, open_work_db, read_identity
@@ -82,7 +81,7 @@ def _new_plan(settings: Settings, remark: str = "") -> RunPlan:
 def _check_tag_is_new(settings: Settings, tag: str) -> None:
     """Raise UsageError where a run of that tag has left anything, even if only in the history."""
     paths = settings.paths(tag)
-    if paths.work_db.exists() and not is_finished(paths.history_file, tag):
+    if paths.work_db.exists() and not _history(settings).is_finished(tag):
         raise UsageError(
             f"a run {tag} exists already",
             cure="go on with it as below, or choose another tag",
@@ -99,9 +98,7 @@ def _check_tag_is_new(settings: Settings, tag: str) -> None:
 def _is_taken(settings: Settings, tag: str) -> bool:
     paths = settings.paths(tag)
     traces = (paths.work_dir, paths.log_file, paths.manifest_json, paths.backup_db)
-    return any(path.exists() for path in traces) or any(
-        line.get("run_tag") == tag for line in read_history(paths.history_file)
-    )
+    return any(path.exists() for path in traces) or _history(settings).knows(tag)
 
 
 def _unused_tag(settings: Settings) -> str:
@@ -150,8 +147,9 @@ def _base_url(settings: Settings, earlier: RunIdentity) -> str:
 def _named_run(settings: Settings, tag: str) -> RunIdentity:
     paths = settings.paths(tag)
     mirror = read_mirror(paths.checkpoint_json)
-    finished = is_finished(paths.history_file, tag)
-    if finished or (not paths.work_db.exists() and _says_published(mirror)):
+    if _history(settings).is_finished(tag) or (
+        not paths.work_db.exists() and _says_published(mirror)
+    ):
         raise UsageError(
             f"run {tag} is finished, there is nothing left to resume",
             cure="start a new run",
@@ -192,47 +190,19 @@ def _newest_unfinished(settings: Settings) -> RunIdentity | None:
     newest has lost its work DB: to start anew is then for a person to decide.
     """
     kind = "webform-only" if settings.webform_only else "full"
-    history = read_history(settings.paths("any").history_file)
+    history = _history(settings)
     published = max(
-        published_since(history, settings.db_path, kind), restored_at(history, settings.db_path)
+        history.published_since(settings.db_path, kind), history.restored_at(settings.db_path)
     )
-    candidates = (
+    candidates = [
         run
         for run in resumable_runs(settings.checkpoint_dir)
-        if (run.db_path, run.kind) == (str(settings.db_path), kind)
-        and run.started_at > published
-        and not is_finished(settings.paths(run.run_tag).history_file, run.run_tag)
-    )
-    newest = next(candidates, None)
+        if (run.db_path, run.kind) == (str(settings.db_path), kind) and run.started_at > published
+    ]
+    finished = history.finished({run.run_tag for run in candidates})
+    newest = next((run for run in candidates if run.run_tag not in finished), None)
     _refuse_lost_work(settings, kind, newest.started_at if newest else published)
     return newest
-
-
-def published_since(history: Iterable[dict[str, object]], db_path: Path, kind: str) -> str:
-    """Return when the last published run of this DB and kind had started; '' for never."""
-    published = {
-        line["run_tag"]
-        for line in history
-        if line.get("status") == PUBLISHED and line.get("final_db_path") == str(db_path)
-    }
-    starts = [
-        str(line.get("started_at", ""))
-        for line in history
-        if line.get("run_tag") in published and line.get("kind") == kind
-    ]
-    return max(starts, default="")
-
-
-def restored_at(history: Iterable[dict[str, object]], db_path: Path) -> str:
-    """Return when this DB was last restored from a backup; '' for never."""
-    return max(
-        (
-            str(line.get("started_at", ""))
-            for line in history
-            if line.get("status") == RESTORED and line.get("final_db_path") == str(db_path)
-        ),
-        default="",
-    )
 
 
 def _refuse_lost_work(settings: Settings, kind: str, since: str) -> None:
@@ -249,6 +219,10 @@ def _refuse_lost_work(settings: Settings, kind: str, since: str) -> None:
                 cure="start a new run without --resume; the final DB is as it was",
                 instead=(),
             )
+
+
+def _history(settings: Settings) -> History:
+    return History(history_path(settings.log_dir))
 
 
 def _says_published(mirror: dict[str, object] | None) -> bool:

@@ -23,7 +23,7 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Listener, RunEnded, Warned
 from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED, append_line
+from salesmap_async.run.history import PUBLISHED, STARTED, History
 from salesmap_async.stop import Stop
 from salesmap_async.store.work_db import RunKind
 
@@ -86,7 +86,7 @@ class RunRecord:
             self._tell(Warned(str(unwritten)))
 
     def _append_start(self) -> None:
-        self._append("started", pid=os.getpid())
+        self._append(STARTED, pid=os.getpid())
 
     def _append(self, status: str, **facts: Any) -> None:
         line = {
@@ -102,7 +102,7 @@ class RunRecord:
             "manifest_path": _if_there(self._paths.manifest_json),
             "run_info_path": _if_there(self._paths.run_info_json),
         }
-        append_line(self._paths.history_file, line | facts)
+        History(self._paths.history_file).append(line | facts)
 
 
 def now() -> str:

@@ -14,7 +14,6 @@ from typing import Any
 
 import pytest
 
-from salesmap_async.run.history import read_history
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from tests.support.cli_process import (
     LIMIT_S,
@@ -28,6 +27,7 @@ from tests.support.cli_process import (
     no_process_is_left,
     start,
 )
+from tests.support.history import history_lines
 from tests.support.runs import rows_of, table_hashes
 
 __all__ = ["no_process_is_left"]
@@ -111,7 +111,7 @@ def test_paths_and_pace_come_from_the_environment_and_decisions_do_not(tmp_path:
     assert rows_of(tmp_path / "from env.db", "people")
     (published,) = [
         line
-        for line in read_history(tmp_path / "env logs" / "run_history.jsonl")
+        for line in history_lines(tmp_path / "env logs" / "run_history.jsonl")
         if line["status"] == "published"
     ]
     assert (published["kind"], published["run_tag"] == "ignored") == ("full", False)
@@ -139,7 +139,7 @@ def test_a_signal_stops_in_order_and_the_printed_command_goes_on(
         code_new, _, _ = cli(tmp_path, "run", *QUICK, "--db-path", "new.db", **env_of(server))
         assert code_new == 0
     assert table_hashes(tmp_path / "salesmap_latest.db") == table_hashes(tmp_path / "new.db")
-    statuses = [x["status"] for x in read_history(tmp_path / "logs" / "run_history.jsonl")][:4]
+    statuses = [x["status"] for x in history_lines(tmp_path / "logs" / "run_history.jsonl")][:4]
     assert statuses == ["started", "interrupted", "started", "published"]
 
 
@@ -286,7 +286,7 @@ def test_output_that_nobody_reads_does_not_change_the_run(tmp_path: Path, redire
             timeout=LIMIT_S,
             check=False,
         )
-    lines = read_history(tmp_path / "logs" / "run_history.jsonl")
+    lines = history_lines(tmp_path / "logs" / "run_history.jsonl")
     assert [line["status"] for line in lines] == ["started", "published"]
     assert result.returncode == 0
     assert b"Traceback" not in result.stderr

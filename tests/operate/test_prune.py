@@ -11,7 +11,7 @@ from salesmap_async import take_snapshot
 from salesmap_async.errors import RunLockedError
 from salesmap_async.operate.prune import fate, prune
 from salesmap_async.operate.runs import RunEntry
-from salesmap_async.run.history import append_line
+from salesmap_async.run.history import History
 from salesmap_async.run.lock import run_lock
 from tests.support.cli_process import cli, no_process_is_left
 from tests.support.operate_runs import (
@@ -129,7 +129,7 @@ async def test_runs_of_another_db_are_left_alone(
     history.unlink()
     assert prune(settings, dry_run=False) == ()
     line = {"run_tag": "theirs", "status": "published", "final_db_path": str(settings.db_path)}
-    append_line(history, line)  # one tag twice: the folder is not that run's
+    History(history).append(line)  # one tag twice: the folder is not that run's
     assert prune(settings, dry_run=False) == ()
     assert other.paths("theirs").work_db.exists()
 

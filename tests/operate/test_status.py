@@ -13,7 +13,7 @@ from salesmap_async.errors import UsageError
 from salesmap_async.operate.leftovers import leftovers_of
 from salesmap_async.operate.runs import KILLED, RUNNING, read_runs
 from salesmap_async.operate.status import read_status
-from salesmap_async.run.history import append_line
+from salesmap_async.run.history import History
 from salesmap_async.run.lock import run_lock
 from tests.support.cli_process import (
     POSIX,
@@ -222,7 +222,8 @@ async def test_a_torn_history_keeps_its_whole_lines(make_settings: MakeSettings)
         await stopped(settings, "b")
     tear_the_history(settings)
     odd = {"run_tag": "c", "status": "started", "final_db_path": str(settings.db_path)}
-    append_line(settings.paths("c").history_file, odd | {"started_at": 7, "tables": [], "pid": "x"})
+    history = History(settings.paths("c").history_file)
+    history.append(odd | {"started_at": 7, "tables": [], "pid": "x"})
     a, b, c = reversed(read_runs(settings).runs)
     assert [run.status for run in (a, b, c)] == ["published", "interrupted", KILLED]
     assert a.rows
@@ -287,8 +288,7 @@ async def test_the_command_shows_text_of_the_crm_as_text(
     async with small_sandbox() as sandbox:
         settings = make_settings(sandbox)
         await stopped(settings, "t")
-    append_line(
-        settings.paths("t").history_file,
+    History(settings.paths("t").history_file).append(
         {"run_tag": "t", "status": "failed", "final_db_path": str(settings.db_path)}
         | {"error": "[/x] \x1b[31mred [bold]memo"},
     )

@@ -22,9 +22,10 @@ from pathlib import Path
 
 import pytest
 
-from salesmap_async.run.history import fold_runs, read_history
+from salesmap_async.run.history import History, fold
 from salesmap_async.sandbox import SANDBOX_TOKEN, Fault, Sandbox, Workspace
 from scripts.torture_sandbox import Content, content_of, fast_folder
+from tests.support.history import history_lines
 
 LIMIT_S = 60.0
 TAG = "disk"
@@ -237,12 +238,12 @@ async def test_full_at_the_published_line(sandbox: Sandbox, place: Place) -> Non
         words = ("warning", "run history", "could not be written", "the snapshot is published")
         place.check(ended, 0, *words, content=place.new)
         assert place.history.stat().st_size > size + 512
-        statuses = [run.get("status") for run in fold_runs(read_history(place.history))]
-        assert statuses[-1] == "started"
+        statuses = [run.line.status for run in fold(History(place.history).newest_first())]
+        assert statuses[0] == "started"
         requests = len(server.arrivals)
         place.check(await place.run("--resume-run-tag", TAG), 0, content=place.new)
         assert len(server.arrivals) == requests
-        assert fold_runs(read_history(place.history))[-1]["status"] == "published"
+        assert fold(History(place.history).newest_first())[0].line.status == "published"
     place.is_tidy()
 
 
@@ -391,8 +392,8 @@ async def test_a_log_disk_that_fills_up(sandbox: Sandbox, place: Place, mounts: 
         place.check(ended, 0, "warning", "could not be written", content=place.new)
         (mounts.seen(logs) / "ballast").unlink()
         place.check(await place.run("--run-tag", "later", *apart), 0, content=place.new)
-        history = read_history(mounts.seen(logs) / "run_history.jsonl")
-        assert fold_runs(history)[-1]["status"] == "published"
+        history = History(mounts.seen(logs) / "run_history.jsonl")
+        assert fold(history.newest_first())[0].line.status == "published"
 
 
 async def test_too_little_space_is_said_before_anything_is_touched(
@@ -542,7 +543,7 @@ async def test_a_clock_that_was_set_back(sandbox: Sandbox, place: Place) -> None
         ended = await place.run()
         place.check(ended, 1, "memo", content=place.new)
         place.check(await place.next(ended), 0, content=place.new)
-        assert fold_runs(read_history(place.history))[-1]["run_tag"] == TAG
+        assert fold(History(place.history).newest_first())[0].line.run_tag == TAG
         assert len(list((place.folder / "backups").iterdir())) == 2
 
 
@@ -561,7 +562,7 @@ async def test_two_runs_at_once(sandbox: Sandbox, place: Place) -> None:
     place.check(ended, 0, content=place.new)
     (refused,) = second
     place.check(refused, 5, "another run is working on", "Next: ", content=place.new)
-    assert {line["run_tag"] for line in read_history(place.history)} == {TAG}
+    assert {line["run_tag"] for line in history_lines(place.history)} == {TAG}
     place.is_tidy()
 
 

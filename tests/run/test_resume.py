@@ -33,11 +33,11 @@ from salesmap_async.events import (
     TableProgress,
     Warned,
 )
-from salesmap_async.run.history import read_history
 from salesmap_async.run.plan import is_resumable
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
 from salesmap_async.store.work_db import open_work_db, read_run_values
+from tests.support.history import history_lines
 from tests.support.runs import Events, MakeSettings, Snapshot, rows_of, table_hashes
 
 SIZE: dict[str, Any] = {"records": 900, "forms": 3}
@@ -96,7 +96,7 @@ async def test_a_stopped_run_goes_on_by_its_tag_to_the_same_content(
     assert len(first) >= 12
     repeated = set(first) & set(again) - {("/user/me", None)}
     assert len(repeated) <= 4
-    lines = read_history(report.paths.history_file)
+    lines = history_lines(report.paths.history_file)
     assert [x["status"] for x in lines] == ["started", "interrupted", "started", "published"]
     starts = [x["started_at"] for x in lines]
     assert starts[0] == starts[1] < starts[2] == starts[3]

@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from salesmap_async.errors import KeptAsideError
-from salesmap_async.run.history import read_history
 from salesmap_async.run.lock import is_held, run_lock
 from salesmap_async.sandbox import Sandbox, Workspace
+from tests.support.history import history_lines
 from tests.support.runs import Snapshot, table_hashes
 from tests.support.small_snapshots import viewer
 
@@ -43,7 +43,7 @@ async def test_whoever_has_the_final_db_open_sees_all_old_or_all_new(
         assert kept_at is None or table_hashes(kept_at) == new
     with closing(sqlite3.connect(final)) as connection:
         assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
-    lines = read_history(tmp_path / "logs" / "run_history.jsonl")
+    lines = history_lines(tmp_path / "logs" / "run_history.jsonl")
     end = "kept_aside" if kept_at else "published"
     assert [line["status"] for line in lines if line["run_tag"] == "t"] == ["started", end]
 

@@ -21,8 +21,8 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import Event, Note, RunStarted, Step, TableFinished
-from salesmap_async.run.history import read_history
 from salesmap_async.sandbox import Fault, Sandbox, Workspace
+from tests.support.history import history_lines
 from tests.support.runs import Events, MakeSettings, Snapshot, rows_of, table_hashes
 
 SMALL: dict[str, Any] = {"records": 600, "forms": 3}
@@ -243,7 +243,7 @@ async def test_webform_only_twice_gives_the_same_rows(snapshot: Snapshot) -> Non
     assert {t: h for t, h in table_hashes(db).items() if t != SUBMISSION_TABLE} == others
     tags = {row["table"]: row["run_tag"] for row in rows_of(db, "manifest")}
     assert (tags[SUBMISSION_TABLE], tags["people"]) == ("forms3", "full")
-    lines = read_history(report.paths.history_file)
+    lines = history_lines(report.paths.history_file)
     assert [x["status"] for x in lines if x["run_tag"] == "forms1"] == ["started", "published"]
 
 
@@ -289,7 +289,7 @@ async def test_history_log_and_reports_tell_the_run(snapshot: Snapshot, events: 
     """A started line and an end line with rows inline; run_info, manifest and log name the run."""
     async with Sandbox(Workspace.generate(**SMALL), quota=False) as sandbox:
         report = await snapshot(sandbox, run_tag="told")
-    started, published = read_history(report.paths.history_file)
+    started, published = history_lines(report.paths.history_file)
     assert (started["status"], published["status"]) == ("started", "published")
     assert "ended_at" not in started
     assert started["started_at"] == published["started_at"] <= published["ended_at"]

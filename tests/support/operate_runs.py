@@ -16,9 +16,10 @@ from salesmap_async import Settings, take_snapshot
 from salesmap_async.errors import GateRefusedError, KeptAsideError, StoppedError
 from salesmap_async.events import Event, Step, TableProgress
 from salesmap_async.publish.backup import back_up
-from salesmap_async.run.history import append_line, read_history
+from salesmap_async.run.history import History
 from salesmap_async.sandbox import Sandbox, Workspace
 from salesmap_async.stop import Stop
+from tests.support.history import history_lines
 
 SMALL: dict[str, Any] = {"records": 400, "forms": 2}
 
@@ -48,10 +49,10 @@ async def killed(settings: Settings, tag: str) -> None:
     """Leave run `tag` as a kill does: begun and read in part, without an end line."""
     await stopped(settings, tag)
     history = settings.paths(tag).history_file
-    lines = [line for line in read_history(history) if line["status"] != "interrupted"]
+    lines = [line for line in history_lines(history) if line["status"] != "interrupted"]
     history.unlink()
     for line in lines:
-        append_line(history, line)
+        History(history).append(line)
 
 
 async def refused(settings: Settings, sandbox_workspace: Workspace, tag: str) -> None:

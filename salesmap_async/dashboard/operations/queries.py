@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from datetime import datetime
+from itertools import islice
 from typing import Any
 
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.operate.backups import list_backups
-from salesmap_async.operate.runs import RunEntry, history_lines, read_runs
-from salesmap_async.run.history import PUBLISHED, fold_runs
+from salesmap_async.operate.runs import RunEntry, history_of, read_runs
 from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import column_types
 
@@ -28,7 +28,7 @@ _MANIFEST = {
 
 def runs(settings: Settings, limit: int) -> dict[str, Any]:
     """Return the last runs, restores among them, the newest first; `running`: one is at work."""
-    history = read_runs(settings)
+    history = read_runs(settings, most=limit)
     return {
         "items": [_run(entry) for entry in history.runs[:limit]],
         "running": history.busy,
@@ -85,22 +85,16 @@ def _rows_over_time(settings: Settings) -> list[dict[str, Any]]:
 
     A run of a few tables leaves the others as they were.
     """
-    history: list[dict[str, Any]] = []
+    published = history_of(settings).published(settings.db_path)
+    shown = list(islice(published, _SHOWN_RUNS))
     rows: dict[str, int] = {}
-    for line in fold_runs(history_lines(settings)):
-        if line.get("final_db_path") == str(settings.db_path) and line.get("status") == PUBLISHED:
-            rows = rows | _rows_by_table(line.get("tables"))
-            run_tag, ended_at = str(line["run_tag"]), line.get("ended_at")
-            history.append({"run_tag": run_tag, "ended_at": ended_at, "rows": rows})
-    return history[-_SHOWN_RUNS:]
-
-
-def _rows_by_table(tables: object) -> dict[str, int]:
-    """Return the rows that a line of the history names; {} for a line that holds none."""
-    if not isinstance(tables, dict):
-        return {}
-    rows = {name: each.get("rows") for name, each in tables.items() if isinstance(each, dict)}
-    return {name: count for name, count in rows.items() if isinstance(count, int)}
+    for older in published:
+        rows = {**(older.rows or {}), **rows}
+    history: list[dict[str, Any]] = []
+    for line in reversed(shown):
+        rows = {**rows, **(line.rows or {})}
+        history.append({"run_tag": line.run_tag, "ended_at": line.ended_at, "rows": rows})
+    return history
 
 
 def _iso(moment: datetime | None) -> str | None:
