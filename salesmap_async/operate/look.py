@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.sqlite_file import (
-    column_types,
-    is_locked,
-    opened,
-    roll_back_leftovers,
-    row_count,
-    table_names,
-)
+from salesmap_async.publish.published import read_contents
+from salesmap_async.sqlite_file import is_locked, opened, roll_back_leftovers
 from salesmap_async.times import moment_of
 
 
@@ -47,15 +37,6 @@ class SnapshotFile:
     locked: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class _Contents:
-    info: Mapping[str, Any]
-    rows: int
-    webform_rows: int | None
-    webforms_tag: str | None
-    fingerprint: str = field(repr=False)
-
-
 def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
     """Return what `path` holds; None where there is no file, or an empty one."""
     try:
@@ -68,7 +49,7 @@ def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
     try:
         roll_back_leftovers(path)
         with opened(path, "ro", timeout_s=timeout_s) as connection:
-            found = _read(connection)
+            found = read_contents(connection, recount=False)
     except (sqlite3.Error, OSError, UnicodeError) as error:
         locked = isinstance(error, sqlite3.Error) and is_locked(error)
         return SnapshotFile(
@@ -82,12 +63,12 @@ def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
         path=path,
         size_bytes=stat.st_size,
         changed_at=changed_at,
-        run_tag=_text(found.info.get("run_tag")),
-        captured_at=moment_of(found.info.get("captured_at_utc")),
-        workspace_id=_text(found.info.get("workspace_id")),
-        workspace_name=_text(found.info.get("workspace_name")),
-        rows=found.rows,
-        webform_rows=found.webform_rows,
+        run_tag=found.run_tag,
+        captured_at=moment_of(found.captured_at_utc),
+        workspace_id=found.workspace_id,
+        workspace_name=found.workspace_name,
+        rows=sum(found.rows.values()),
+        webform_rows=found.rows.get(SUBMISSION_TABLE),
         webforms_tag=found.webforms_tag,
         fingerprint=found.fingerprint,
     )
@@ -109,42 +90,6 @@ def damage_in(path: Path) -> str:
     return "" if verdict == "ok" else str(verdict)
 
 
-def _read(connection: sqlite3.Connection) -> _Contents:
-    present = [name for name in table_names(connection) if name not in META_TABLES]
-    info = read_one_row(connection, "run_info")
-    forms = read_one_row(connection, "manifest", where="table", value=SUBMISSION_TABLE)
-    manifest = _manifest_rows(connection)
-    rows = {
-        table: count if isinstance(count, int) else row_count(connection, table)
-        for table, count in ((table, manifest.get(table, (None,))[0]) for table in present)
-    }
-    webform_rows = None
-    if SUBMISSION_TABLE in present:
-        webform_rows = row_count(connection, SUBMISSION_TABLE)
-    return _Contents(
-        info=info,
-        rows=sum(rows.values()),
-        webform_rows=webform_rows,
-        webforms_tag=_text(forms.get("run_tag")),
-        fingerprint=hashlib.sha256(repr((sorted(info.items()), manifest)).encode()).hexdigest(),
-    )
-
-
-def _manifest_rows(connection: sqlite3.Connection) -> dict[str, tuple[Any, ...]]:
-    """Return (row count, content hash) by table, in order; {} where there is no such manifest."""
-    wanted = ("table", "row_count", "content_sha256")
-    if not set(wanted) <= dict(column_types(connection, "manifest")).keys():
-        return {}
-    rows = connection.execute(
-        'SELECT "table", row_count, content_sha256 FROM manifest ORDER BY "table"'
-    )
-    return {table: tuple(rest) for table, *rest in rows}
-
-
 def _is_damage(error: sqlite3.Error) -> bool:
     code = getattr(error, "sqlite_errorcode", 0) & 0xFF
     return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
-def _text(value: object) -> str | None:
-    return None if value is None or value == "" else str(value)

@@ -1,12 +1,14 @@
-"""What the present final DB holds, whoever wrote it. Read-only."""
+"""What a snapshot says of itself, whichever program wrote it. Read-only."""
 
 from __future__ import annotations
 
+import hashlib
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import LockedError, UsageError
@@ -24,10 +26,11 @@ from salesmap_async.sqlite_file import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
-    """The published snapshot; None for what it does not say of itself.
+    """A snapshot; None for what it does not say of itself.
 
-    `webform_people`: whose submissions `webform_history` holds. `rows` are counted, per table.
-    `tables_read`: those that some run has read; the others are only there so that queries work.
+    `webform_people`: whose submissions `webform_history` holds, which run `webforms_tag` read.
+    `rows` are per table. `tables_read`: those that some run has read; the others are only there so
+    that queries work. Two files of one `fingerprint` hold the same snapshot.
     """
 
     run_tag: str | None
@@ -37,6 +40,8 @@ class Published:
     captured_at_utc: str | None
     rows: dict[str, int]
     tables_read: frozenset[str]
+    webforms_tag: str | None
+    fingerprint: str
 
 
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
@@ -50,7 +55,7 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
             return None
         roll_back_leftovers(path)
         with opened(path, "ro", timeout_s=timeout_s) as connection:
-            return _read(connection)
+            return read_contents(connection, recount=True)
     except sqlite3.Error as error:
         if is_locked(error):
             raise LockedError(
@@ -96,26 +101,48 @@ def creation_times(path: Path, table: str, *, most: int) -> CreationTimes:
         return CreationTimes()
 
 
-def _read(connection: sqlite3.Connection) -> Published:
-    info = {
-        name: None if value is None else str(value)
-        for name, value in read_one_row(connection, "run_info").items()
-    }
-    rows = {
-        table: row_count(connection, table)
-        for table in table_names(connection)
-        if table not in META_TABLES
-    }
-    manifest = {
-        table: read_one_row(connection, "manifest", where="table", value=table) for table in rows
-    }
+def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published:
+    """Return what the database says; its rows by its manifest where that is not to be `recount`ed.
+
+    `webform_history` is always counted: it is renewed without the other tables.
+    """
+    info = read_one_row(connection, "run_info")
+    manifest = _manifest(connection)
+    rows = {}
+    for table in table_names(connection):
+        if table in META_TABLES:
+            continue
+        said = None if recount or table == SUBMISSION_TABLE else manifest.get(table, {})
+        count = said.get("row_count") if said else None
+        rows[table] = count if isinstance(count, int) else row_count(connection, table)
+    forms = manifest.get(SUBMISSION_TABLE, {})
     return Published(
-        run_tag=info.get("run_tag"),
-        workspace_id=info.get("workspace_id"),
-        workspace_name=info.get("workspace_name"),
-        webform_people=manifest.get(SUBMISSION_TABLE, {}).get("scope")
-        or info.get("webform_people"),
-        captured_at_utc=info.get("captured_at_utc"),
+        run_tag=_text(info.get("run_tag")),
+        workspace_id=_text(info.get("workspace_id")),
+        workspace_name=_text(info.get("workspace_name")),
+        webform_people=_text(forms.get("scope")) or _text(info.get("webform_people")),
+        captured_at_utc=_text(info.get("captured_at_utc")),
         rows=rows,
-        tables_read=frozenset(t for t in rows if manifest[t].get("run_tag") != ""),
+        tables_read=frozenset(t for t in rows if manifest.get(t, {}).get("run_tag") != ""),
+        webforms_tag=_text(forms.get("run_tag")),
+        fingerprint=_fingerprint(info, manifest),
     )
+
+
+def _manifest(connection: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    """Return the rows of the manifest by table; {} where there is no manifest."""
+    names = [name for name, _ in column_types(connection, "manifest")]
+    if "table" not in names:
+        return {}
+    columns = ", ".join(map(quoted, names))
+    rows = connection.execute(f'SELECT {columns} FROM manifest ORDER BY "table"')
+    return {str((line := dict(zip(names, row, strict=True)))["table"]): line for row in rows}
+
+
+def _fingerprint(info: dict[str, Any], manifest: dict[str, dict[str, Any]]) -> str:
+    contents = [(t, row.get("row_count"), row.get("content_sha256")) for t, row in manifest.items()]
+    return hashlib.sha256(repr((sorted(info.items()), contents)).encode()).hexdigest()
+
+
+def _text(value: object) -> str | None:
+    return None if value is None or value == "" else str(value)
