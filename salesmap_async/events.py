@@ -1,4 +1,4 @@
-"""What happens in a run, told as frozen values to whoever listens.
+"""What happens in a run, told as frozen values to listeners.
 
 A Listener is any callable that takes one event. It is called in the event loop's thread or, while
 the snapshot is built, in a worker thread; it must be quick. One that raises is not called again:
@@ -128,7 +128,7 @@ Listener = Callable[[Event], None]
 
 
 def ignore(_event: Event) -> None:
-    """Be the listener of those who do not listen."""
+    """Do nothing with an event."""
 
 
 def unfailing(listener: Listener, on_failure: Listener) -> Listener:

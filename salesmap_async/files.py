@@ -1,7 +1,7 @@
 """Files that are whole or not there: renames, and bringing bytes and names to the disk.
 
 Only this module renames (`os.replace`). A rename needs a source in the same directory, and on
-Windows it is refused while somebody has the target open (WinError 5 or 32): a few retries help
+Windows it is refused while a program has the target open (WinError 5 or 32): a few retries help
 against scanners and indexers only.
 """
 
@@ -32,7 +32,7 @@ def replace_file_with_retry(
     sleep: Sleep = time.sleep,
     tell: Listener = ignore,
 ) -> None:
-    """Rename `src` over `dest`; wait `delay` seconds and try again while somebody locks one.
+    """Rename `src` over `dest`; wait `delay` seconds and try again while another program locks one.
 
     Raises the last OSError after `attempts`, and at once any error that is not about a lock.
     """

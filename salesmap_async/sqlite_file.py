@@ -44,7 +44,7 @@ def quoted(name: str) -> str:
 
 
 def is_locked(error: sqlite3.Error) -> bool:
-    """Tell whether `error` means that somebody else uses the database."""
+    """Tell whether `error` means that another connection uses the database."""
     code = getattr(error, "sqlite_errorcode", None)
     return code is not None and code & 0xFF in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED)
 

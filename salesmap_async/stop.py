@@ -20,7 +20,7 @@ class Stop:
 
     @property
     def requested(self) -> bool:
-        """Whether somebody asked the run to stop."""
+        """Whether the run was asked to stop."""
         return self._event.is_set()
 
     def request(self, signal_number: int = int(signal.SIGINT)) -> None:

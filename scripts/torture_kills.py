@@ -20,7 +20,7 @@ from scripts.torture_sandbox import Content, Server, content_of
 _FIRST_S = 0.3
 """Before that a process is still importing its modules."""
 _LIMIT_S = 300.0
-"""A run that nobody kills and that takes longer hangs."""
+"""A run that is not killed and takes longer hangs."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The project's own rules: who may import whom, and who alone may use what."""
+"""The project's own rules: which module may import which, and which alone may use what."""
 
 from __future__ import annotations
 

@@ -91,7 +91,7 @@ class Client:
     most `max_backoff_s`. `request_timeout_s` bounds the time without progress on one request, ten
     times that one whole answer. `ca_file` adds root certificates to the system's; verification is
     never off. No proxy but `proxy` is used, whatever the environment says. A 429 uses up no retry:
-    the throttle makes everybody wait.
+    the throttle makes all workers wait.
     """
 
     def __init__(

@@ -4,7 +4,7 @@ I1: no two requests start less than `min_interval_s` apart, and while the deadli
 none starts at all. The deadline is a moment of the loop's clock that only moves later; only the
 clock opens the gate. Everything that sends asks `slot` first, hidden repeats included.
 
-Refusals that keep coming mean that somebody else uses the quota too: the interval grows, at most
+Refusals that keep coming mean that another program uses the quota too: the interval grows, at most
 once in ten seconds and to five times its length, and creeps back to `min_interval_s` while none
 come.
 """

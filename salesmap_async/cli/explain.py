@@ -44,7 +44,7 @@ def explaining() -> Iterator[Attempt]:
             command = plain_command(str(name), "--help")
         else:
             command = attempt.next_command(error)
-        with suppress(OSError):  # the exit code tells it too, where nobody can read
+        with suppress(OSError):  # the exit code tells it too, where no output can be written
             click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
         raise SystemExit(exit_code_of(error)) from None
 

@@ -25,7 +25,7 @@ from salesmap_async.settings import Settings
 _LABEL_WIDTH = 12
 _ENDS = {
     PUBLISHED: "is published",
-    KILLED: "was killed: it never wrote how it ended, and nobody holds its lock",
+    KILLED: "was killed: it never wrote how it ended, and no process holds its lock",
     RUNNING: "is running",
     "failed": "failed",
     "interrupted": "was stopped by a signal",

@@ -18,7 +18,7 @@ from salesmap_async.run.snapshot import RunReport
 
 
 def show_summary(report: RunReport) -> None:
-    """Print the summary to standard output; what is published stays so if nobody can read it."""
+    """Print the summary to standard output; what is published stays so if it cannot be printed."""
     text = StringIO()
     print_summary(report, Console(file=text, width=shutil.get_terminal_size().columns))
     with suppress(OSError):

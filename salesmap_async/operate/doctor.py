@@ -1,4 +1,4 @@
-"""The checklist before a run: this machine, the final DB and who uses it, the token, the API.
+"""The checklist before a run: this machine, the final DB and its users, the token, the API.
 
 Nothing here changes anything; what a run would stop at is `failed`, what it survives `warning`.
 """
@@ -122,7 +122,7 @@ def _sidecar(final_db: Path, sidecar: Path) -> Finding:
 
 
 def _users(final_db: Path, beside: tuple[Path, ...]) -> Finding:
-    """Tell who has the final DB open: by name where the system says so, else whether it is locked.
+    """Tell which programs have the final DB open: by name where the system says so, else whether it is locked.
 
     With a sidecar the lock is not tried: to open the file would settle it.
     """
@@ -130,18 +130,18 @@ def _users(final_db: Path, beside: tuple[Path, ...]) -> Finding:
     writing = not beside and _is_being_written(final_db)
     if not users and not writing:
         return Finding(what="in use", level="ok", said="no other program is seen to use the DB")
-    who = ", ".join(users) or "a program that this system does not name"
+    holders = ", ".join(users) or "a program that this system does not name"
     if writing:
         return Finding(
             what="in use",
             level="failed",
-            said=f"{who} is writing to the DB and locks it",
+            said=f"{holders} is writing to the DB and locks it",
             cure="let it finish, or close it",
         )
     return Finding(
         what="in use",
         level="warning",
-        said=f"open in {who}",
+        said=f"open in {holders}",
         cure="close it if a run ends with exit code 3 (the DB stayed locked)",
     )
 
@@ -273,13 +273,13 @@ def _processes_with_open(paths: set[Path]) -> list[str]:
         try:
             if any(str(each.readlink()) in wanted for each in (folder / "fd").iterdir()):
                 found.append(_process_name(int(folder.name)))
-        except OSError:  # it ended meanwhile, or belongs to somebody else
+        except OSError:  # it ended meanwhile, or belongs to another account
             continue
     return sorted(found)
 
 
 def _lock_holder(lock_file: Path) -> str:
-    """Return `name (pid)` of who holds a flock on the file, by /proc/locks; '' where unknown."""
+    """Return `name (pid)` of the process that holds a flock on the file, by /proc/locks; '' where unknown."""
     try:
         inode = lock_file.stat().st_ino
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()

@@ -125,7 +125,7 @@ def _copy(
             )
         if _counts(copy) != _counts(source):
             raise PublishError(
-                f"{temporary} is not a whole copy: somebody writes to the final DB",
+                f"{temporary} is not a whole copy: another program writes to the final DB",
                 cure="close the programs that use it, then resume the run",
             )
 

@@ -131,7 +131,7 @@ def copy_into(
 
 
 def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -> bool:
-    """Settle and rename; False when somebody's lock prevents it."""
+    """Settle and rename; False when another program's lock prevents it."""
     tell(Step("settle_sidecars", final.name))
     try:
         if not settle_sidecars(final):

@@ -246,7 +246,7 @@ async def test_without_a_history_the_folder_still_tells(make_settings: MakeSetti
 
 
 async def test_leftovers_go_by_exact_names(make_settings: MakeSettings, tmp_path: Path) -> None:
-    """A file that only looks like a run's is somebody's own."""
+    """A file that only looks like a run's is a user's own."""
     async with small_sandbox() as sandbox:
         paths = make_settings(sandbox).paths("t")
     for own in (paths.building_db, paths.sibling_db):
