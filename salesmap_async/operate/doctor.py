@@ -122,7 +122,9 @@ def _sidecar(final_db: Path, sidecar: Path) -> Finding:
 
 
 def _users(final_db: Path, beside: tuple[Path, ...]) -> Finding:
-    """Tell which programs have the final DB open: by name where the system says so, else whether it is locked.
+    """Tell which programs have the final DB open, by name where the system says so.
+
+    Where it does not, tell at least whether the DB is locked.
 
     With a sidecar the lock is not tried: to open the file would settle it.
     """
@@ -279,7 +281,7 @@ def _processes_with_open(paths: set[Path]) -> list[str]:
 
 
 def _lock_holder(lock_file: Path) -> str:
-    """Return `name (pid)` of the process that holds a flock on the file, by /proc/locks; '' where unknown."""
+    """Return `name (pid)` of the flock's holder, by /proc/locks; '' where unknown."""
     try:
         inode = lock_file.stat().st_ino
         lines = Path("/proc/locks").read_text(encoding="ascii", errors="replace").splitlines()

@@ -1,4 +1,4 @@
-"""Tables that a run does not read are copied from the present final DB, whichever program wrote that.
+"""Tables that a run does not read are copied from the present final DB, of any program.
 
 A copy is the same table: its SQL, rows, indexes, key names, and its manifest row with the tag of
 the run that read it. An older tool's DB may lack any of that but the rows.
@@ -46,7 +46,10 @@ def attached(connection: sqlite3.Connection, path: Path, name: str) -> Iterator[
 
 
 def tables_to_carry(path: Path, read_now: Collection[str]) -> tuple[str, ...]:
-    """Return the tables of `path` that the catalogue or its manifest knows and this run does not read."""
+    """Return the tables of `path` that are known and that this run does not read.
+
+    Known are those of the catalogue and of the manifest of `path`.
+    """
     roll_back_leftovers(path)
     with opened(path, "ro") as old:
         present = table_names(old)
