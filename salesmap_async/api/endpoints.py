@@ -41,6 +41,7 @@ class Endpoint:
     `paged`: its answer carries cursors. `page_size`: records on a full page. `prior`: its usual
     share of a workspace's pages, which orders a first run. `id_key`: the key of a record's id.
     `added`: keys that the collector adds to each record, because only the path tells them.
+    `in_creation_order`: new records come last, and no edit moves one.
     `dated`: it can be asked for from a moment on (`startDate`), by its records' `createdAt`.
     """
 
@@ -53,6 +54,7 @@ class Endpoint:
     prior: int = 1
     id_key: str = "id"
     added: tuple[tuple[str, str], ...] = ()
+    in_creation_order: bool = False
     dated: bool = False
 
     @property
@@ -68,6 +70,7 @@ def submissions_of(form_id: str) -> Endpoint:
         path=SUBMISSION_PATH.format(id=quote(form_id, safe="")),
         list_key=SUBMISSION_LIST_KEY,
         added=(("webFormId", form_id),),
+        in_creation_order=True,
     )
 
 
@@ -81,7 +84,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     Endpoint(table="people", path="/people", list_key="peopleList", prior=80),
     Endpoint(table="deal", path="/deal", list_key="dealList", prior=60),
     Endpoint(table="lead", path="/lead", list_key="leadList", page_size=10, prior=50),
-    Endpoint(table="memo", path="/memo", list_key="memoList", prior=100, dated=True),
+    Endpoint(
+        table="memo",
+        path="/memo",
+        list_key="memoList",
+        prior=100,
+        in_creation_order=True,
+        dated=True,
+    ),
     Endpoint(table="user", path="/user", list_key="userList", paged=False),
     Endpoint(table="team", path="/team", list_key="teamList", paged=False),
     Endpoint(table=WEBFORM_TABLE, path="/webForm", list_key="webFormList", paged=False),
@@ -145,7 +155,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             list_key=f"{_camel(kind)}{what.title()}List",
             group="optional",
             prior=200,
-            dated=what == "activity",
+            in_creation_order=True,
         )
         for what in ("history", "activity")
         for kind in _HISTORY_OBJECTS

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, datetime
+from typing import Any, Self
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.api.pages import FORM_GONE, Page
+from salesmap_async.api.pages import FORM_GONE
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
-from salesmap_async.errors import RequestRefusedError, UnusableAnswerError
+from salesmap_async.errors import RequestRefusedError
 from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
 
 
@@ -30,27 +32,39 @@ def given_up(chain: Chain, why: str) -> Storable:
     return Storable(0, ())
 
 
-def as_stored(page: Page, id_key: str) -> list[StoredRecord]:
-    """Return the page's records as the work DB keeps them, before anything moves on.
+@dataclass(frozen=True, slots=True)
+class Position:
+    """How far a chain has got, to be written where its next answer cannot be stored."""
 
-    Raises UnusableAnswerError for one that it cannot hold.
+    pages: int
+    progress: dict[str, Any]
+
+    @classmethod
+    def of(cls, chain: Chain) -> Self:
+        return cls(chain.pages, chain.progress())
+
+
+def page_write(chain: Chain, storable: Storable, before: Position) -> PageWrite:
+    """Return what the writer stores: the records that count, and how far the chain is now.
+
+    Where the work DB cannot hold one of them, the list has failed, and stays where it was `before`.
     """
+    id_key = chain.endpoint.id_key
+    position = before
+    records: list[StoredRecord] = []
     try:
-        return [stored_record(record_id(record, id_key), record) for record in page.records]
+        records = [stored_record(record_id(each, id_key), each) for each in storable.records]
+        position = Position.of(chain)
     except ValueError as error:
-        raise UnusableAnswerError(f"a record cannot be stored: {error}", status=200) from None
-
-
-def page_write(chain: Chain, storable: Storable, records: list[StoredRecord]) -> PageWrite:
-    """Return what the writer stores: the records that count, and how far the chain is now."""
+        storable = given_up(chain, f"a record cannot be stored: {error}")
     return PageWrite(
         chain=chain.name,
         table=chain.endpoint.table,
         page=storable.page,
-        pages=chain.pages,
-        records=records[: len(storable.records)],
+        pages=position.pages,
+        records=records,
         state=chain.state,
-        progress=chain.progress(),
+        progress=position.progress,
         error=chain.error,
         at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         known_pages=storable.known_pages,

@@ -1,11 +1,19 @@
 """One list read by its cursors: which page to ask next, and when the list has surely ended.
 
-I3: a next cursor must not have been seen in its chain. An end counts only if it is sure: records
-without a further cursor are; an empty page after a cursor, or a refused cursor (400), is not,
-because the record that the cursor names may just have been deleted. Then the page before is asked
-again: if it ends at the same record, an empty page was the end, and a refused cursor is asked once
-more; else the chain goes on from the page's new end, or from one page further back. Only when none
-of the last cursors helps is the list read anew.
+I3: a cursor names the last record of a page, and its answer is what follows that record *now*.
+Where people edit the records of a list, it may have moved meanwhile, in a list ordered by the last
+change to the very end; or it was deleted. What is answered then is short, empty or refused, or
+begins somewhere else, and the rest of the list would be lost. So some answers count only once the
+page before was asked again:
+
+- an empty page without a cursor, and a refused cursor (400): in every list;
+- where edits move records: an end, a page that is shorter than earlier ones, the first page after a
+  resume, and a page with a record that ended an earlier page.
+
+If the page before still holds the cursor's record, unchanged, that record has not moved, and the
+answer counts. If not, the answer to the cursor before that one is in question in the same way, and
+so on. The first answer that counts is where the list goes on; a page asked without a cursor always
+counts. Only when none of the last cursors helps is the list read anew, once.
 
 No I/O here: a Chain is told each answer and says what to store and what to ask next.
 """
@@ -28,7 +36,16 @@ TRAIL_LENGTH = 5
 """How many of a chain's last pages are remembered with their cursors."""
 
 MOST_DOUBTS = 50
-"""A list whose end is in doubt more often than this is not being read, it is being chased."""
+"""A list that has to be gone back in more often than this is not being read, it is being chased."""
+
+SHORT_PAGES_CHECKED = 5
+"""A list with so many short pages that all stood has short pages; only its end is checked."""
+
+STALE_PAGES = 3
+"""So many pages in a row with nothing but what was read before have no end."""
+
+EMPTY_PAGES = 20
+"""So many empty pages in a row, each with a fresh cursor, have no end either."""
 
 
 class ChainBrokenError(SalesmapError):
@@ -40,13 +57,14 @@ class TrailStep:
     """An answered page: the cursor it was asked with, the one it gave, its last record.
 
     `page` is the first stored page that may hold its records: its own number, or an earlier one
-    where it was read again.
+    where it was read again. `last` names the last record, `content` is a digest of it.
     """
 
     page: int
     cursor: str | None
     next_cursor: str
     last: str
+    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +79,19 @@ class Storable:
     records: Sequence[dict[str, Any]]
     known_pages: tuple[int, int] | None = None
     restart: bool = False
+
+
+@dataclass(slots=True)
+class Doubt:
+    """An answer that may not count, and how many pages before it are being asked again.
+
+    `answer` is what came for the cursor that the page asked now ends with; None: a refusal.
+    `again`: the content of the record in question as the page asked again has shown it.
+    """
+
+    answer: Page | None
+    pages_back: int = 1
+    again: str = ""
 
 
 @dataclass(slots=True)
@@ -89,11 +120,20 @@ class Chain:
     plain: bool = False
     _trail: list[TrailStep] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
-    # While the end is in doubt: how many pages back we are asking; the cursor that was refused.
-    _pages_back: int = 0
-    _refused: str | None = None
+    _first: tuple[str, str] = ("", "")  # name and content of the record that the list began with
+    _longest: int = 0  # records on its longest page
+    _ends: dict[str, str] = field(default_factory=dict)  # last records of pages: name -> content
+    # How often in a row, or in all, something came that counts only so often.
+    _stale: int = 0
+    _empty: int = 0
+    _short_stood: int = 0
     _doubts: int = 0
     _restarted: bool = False
+    _resumed: bool = False
+    # While an answer is in doubt: the doubt, and the cursor that was refused.
+    _doubt: Doubt | None = None
+    _refused: str | None = None
+    _volatile: bool = False  # its records are never twice the same, edited or not
     # After a detour: the stored pages that may come again, and for how many more pages.
     _known_pages: tuple[int, int] | None = None
     _known_left: int = 0
@@ -107,13 +147,22 @@ class Chain:
     @property
     def straight(self) -> bool:
         """Whether the next page is one that was not read before."""
-        return not self._pages_back and self._known_pages is None
+        return self._doubt is None and self._known_pages is None
+
+    @property
+    def _records_move(self) -> bool:
+        """Whether an edit can give a record another place in the list."""
+        return self.endpoint.paged and not self.endpoint.in_creation_order
 
     def progress(self) -> dict[str, Any]:
         """Return what a resume needs, as JSON values."""
         return {
             "cursor": self._resume_cursor(),
-            "trail": [[s.page, s.cursor, s.next_cursor, s.last] for s in self._trail],
+            "trail": [[s.page, s.cursor, s.next_cursor, s.last, s.content] for s in self._trail],
+            "first": self._first,
+            "longest": self._longest,
+            "short": self._short_stood,
+            "volatile": self._volatile,
             "known": [*self._known_pages, self._known_left] if self._known_pages else None,
             "dates": [each and each.isoformat() for each in (self.first_at, self.last_at)],
             "met": self._met,
@@ -122,26 +171,26 @@ class Chain:
 
     def take(self, page: Page) -> Storable:
         """Take the answer to `cursor`; return what to store. Raises ChainBrokenError."""
-        if self._pages_back:
-            return self._take_in_doubt(page)
-        self._refused = None
+        if self._doubt is not None:
+            return self._take_again(self._doubt, page)
         if self._is_unpaged_repeat(page):
             return self._end(Page([], None))
-        if page.next_cursor is not None:
-            return self._advance(page)
-        if page.records or self.cursor is None:
-            return self._end(page)
-        return self._doubt()
+        if self._is_first_page_again(page):
+            return self.cursor_refused("it answers with the first page again")
+        self._refused = None
+        if self._is_doubtful(page):
+            return self._go_back(page)
+        return self._accept(page)
 
     def cursor_refused(self, reason: str) -> Storable:
         """Take a 400 to `cursor`: its record may be gone. Raises ChainBrokenError."""
-        if self._pages_back:
+        if self._doubt is not None:
             self._refused = self.cursor
-            return self._further_back()
+            return self._further_back(self._doubt, None)
         if self.cursor == self._refused:
             return self._read_anew(f"the server refuses the cursor it gave itself: {reason}")
         self._refused = self.cursor
-        return self._doubt()
+        return self._go_back(None)
 
     def fail(self, error: str) -> None:
         """Give the list up for this run; a resume goes on at its cursor."""
@@ -172,24 +221,55 @@ class Chain:
         self.state = "skipped"
         self.error = reason
 
-    # -- the sure part ----------------------------------------------------------------------------
+    # -- answers that count -----------------------------------------------------------------------
 
-    def _advance(self, page: Page) -> Storable:
-        assert page.next_cursor is not None  # noqa: S101  (narrowing for the type checker)
-        if page.next_cursor in self._seen or page.next_cursor == self.cursor:
-            raise ChainBrokenError(
-                "the cursors run in a circle: the server gave one of them a second time"
-            )
-        first = self._known_pages[0] if self._known_pages else self.pages
-        step = TrailStep(first, self.cursor, page.next_cursor, _last_of(page))
-        self._seen.add(page.next_cursor)
-        self._trail = [*self._trail, step][-TRAIL_LENGTH:]
-        self.cursor = page.next_cursor
+    def _accept(self, page: Page) -> Storable:
+        if page.next_cursor is None:
+            return self._end(page)
+        leads_nowhere = self._why_it_leads_nowhere(page)
+        if leads_nowhere and self._records_move:
+            return self._read_anew(leads_nowhere)  # after a jump back that no check has shown
+        if leads_nowhere:
+            raise ChainBrokenError(leads_nowhere)
+        self._advance(page, page.next_cursor)
         return self._store(page)
 
     def _end(self, page: Page) -> Storable:
         self.state = "done"
+        if not page.records and self.cursor is not None:
+            return self._nothing()
         return self._store(page)
+
+    def _why_it_leads_nowhere(self, page: Page) -> str:
+        """Return how the cursors run without end; '' where they lead on."""
+        stale = self._known_pages is None and self._repeats(page, unchanged=True)
+        self._stale = self._stale + 1 if stale else 0
+        self._empty = 0 if page.records else self._empty + 1
+        if page.next_cursor == self.cursor:
+            return "the cursors run in a circle: the server gave the one it was asked with"
+        if page.next_cursor in self._seen and (stale or not page.records):
+            return "the cursors run in a circle: the server gave one of them a second time"
+        if self._stale == STALE_PAGES:
+            return (
+                f"the cursors run in a circle: {STALE_PAGES} pages in a row brought records that "
+                "were read before, under ever new cursors"
+            )
+        if self._empty == EMPTY_PAGES:
+            return f"the list has no end: {EMPTY_PAGES} empty pages in a row, with ever new cursors"
+        return ""
+
+    def _advance(self, page: Page, next_cursor: str) -> None:
+        last, content = self._last_of(page)
+        first = self._known_pages[0] if self._known_pages else self.pages
+        step = TrailStep(first, self.cursor, next_cursor, last, content)
+        if self.cursor is None and page.records:
+            self._first = self._named(page.records[0])
+        self._seen.add(next_cursor)
+        if page.records:
+            self._ends[last] = content
+        self._longest = max(self._longest, len(page.records))
+        self._trail = [*self._trail, step][-TRAIL_LENGTH:]
+        self.cursor = next_cursor
 
     def _store(self, page: Page) -> Storable:
         storable = Storable(self.pages, page.records, self._known_pages)
@@ -204,50 +284,125 @@ class Chain:
     def _nothing(self) -> Storable:
         return Storable(max(self.pages - 1, 0), ())
 
+    # -- what an answer looks like ----------------------------------------------------------------
+
     def _is_unpaged_repeat(self, page: Page) -> bool:
         """Tell whether a list without pages answered its cursor with the first page again."""
         return (
             not self.endpoint.paged
             and bool(self._trail)
             and bool(page.records)
-            and _last_of(page) == self._trail[-1].last
+            and self._last_of(page)[0] == self._trail[-1].last
         )
 
-    # -- the doubtful part ------------------------------------------------------------------------
+    def _is_first_page_again(self, page: Page) -> bool:
+        """Tell whether the server took the cursor for none: it may have expired."""
+        if self.cursor is None or not page.records:
+            return False
+        name = record_id(page.records[0], self.endpoint.id_key)
+        return name in (None, self._first[0]) and self._named(page.records[0]) == self._first
 
-    def _doubt(self) -> Storable:
-        self._doubts += 1
-        if self._doubts > MOST_DOUBTS:
-            raise ChainBrokenError("the end of the list stays in doubt: it changes all the time")
-        return self._further_back()
+    def _is_doubtful(self, page: Page) -> bool:
+        """Tell whether the page before must be asked again, before `page` counts."""
+        if not self._trail:
+            return False  # asked without a cursor
+        if not page.records and page.next_cursor is None:
+            return True  # the cursor's record may have been deleted
+        if not self._records_move:
+            return False
+        if page.next_cursor is None or self._resumed:
+            return True  # the record may have moved to the end; or since the run was stopped
+        if len(page.records) < self._longest and self._short_stood < SHORT_PAGES_CHECKED:
+            return True  # the end may be near because it moved there
+        # It may have moved to where the list was read before, as in one with the newest first.
+        return self._known_pages is None and self._repeats(page)
 
-    def _further_back(self) -> Storable:
-        self._pages_back += 1
-        if self._pages_back > len(self._trail):
+    def _repeats(self, page: Page, *, unchanged: bool = False) -> bool:
+        """Tell whether a record ended an earlier page already, in the same content if so asked."""
+        for record in page.records:
+            known = self._ends.get(record_id(record, self.endpoint.id_key) or "")
+            if known and (not unchanged or known == _content_of(record)):
+                return True
+        return False
+
+    def _last_of(self, page: Page) -> tuple[str, str]:
+        """Return the name of a page's last record (its id, else its content), and its content."""
+        return self._named(page.records[-1]) if page.records else ("", "")
+
+    def _named(self, record: Mapping[str, Any]) -> tuple[str, str]:
+        content = _content_of(record)
+        return record_id(record, self.endpoint.id_key) or content, content
+
+    # -- answers in doubt -------------------------------------------------------------------------
+
+    def _go_back(self, answer: Page | None) -> Storable:
+        """Ask the page before again: does the record of the cursor stand where it stood?"""
+        if not self._trail:
+            return self._read_anew("the server refuses a cursor it gave long ago")
+        self._doubt = Doubt(answer)
+        self.cursor = self._trail[-1].cursor
+        return self._nothing()
+
+    def _further_back(self, doubt: Doubt, answer: Page | None) -> Storable:
+        """Doubt `answer` itself: ask the page before that one."""
+        doubt.answer, doubt.again = answer, ""
+        doubt.pages_back += 1
+        if doubt.pages_back > len(self._trail):
             return self._read_anew("none of the list's last cursors leads on")
-        self.cursor = self._trail[-self._pages_back].cursor
+        self.cursor = self._trail[-doubt.pages_back].cursor
         return self._nothing()
 
-    def _take_in_doubt(self, page: Page) -> Storable:
-        step = self._trail[-self._pages_back]
-        if not page.records and page.next_cursor is None and step.cursor is not None:
-            return self._further_back()
-        same_end = page.next_cursor == step.next_cursor or (
-            bool(page.records) and page.next_cursor is not None and _last_of(page) == step.last
-        )
-        if not same_end:
+    def _take_again(self, doubt: Doubt, page: Page) -> Storable:
+        """Take the page of the trail that was asked again."""
+        step = self._trail[-doubt.pages_back]
+        if step.cursor is not None and self._is_first_page_again(page):
+            return self._further_back(doubt, None)
+        found = self._content_in(page, step)
+        if found is not None and not self._has_moved(step, found):
+            return self._settle(doubt, step, page)
+        if found is not None and not doubt.again:
+            doubt.again = found  # edited, or never twice the same: ask once more to tell
+            return self._nothing()
+        if found is not None and found != doubt.again:
+            self._volatile = True
+            return self._settle(doubt, step, page)
+        if step.cursor is None:
             return self._go_on_from(step, page)
-        if self._refused == step.next_cursor:
+        return self._further_back(doubt, page)
+
+    def _content_in(self, page: Page, step: TrailStep) -> str | None:
+        """Return the content of the step's last record, if `page` still has that record."""
+        for record in page.records:
+            content = ""
+            name = record_id(record, self.endpoint.id_key) or (content := _content_of(record))
+            if name == step.last:
+                return content or _content_of(record)
+        return "" if not step.last and not page.records else None
+
+    def _has_moved(self, step: TrailStep, content: str) -> bool:
+        """Tell whether the step's last record may stand elsewhere now: it does once edited."""
+        return self._records_move and not self._volatile and content != step.content
+
+    def _settle(self, doubt: Doubt, step: TrailStep, page: Page) -> Storable:
+        """The record stands where it stood: what was answered to its cursor counts."""
+        answer, pages_back = doubt.answer, doubt.pages_back
+        self._doubt, self._resumed = None, False
+        if answer is None:
             return self._ask_again(step, page)
+        self.cursor = step.next_cursor
+        if pages_back == 1:
+            self._short_stood += answer.next_cursor is not None
+            return self._accept(answer)
+        self._count_detour()
         self._forget_after(step)
-        self.state = "done"
-        return self._nothing()
+        return self._accept(answer)
 
     def _ask_again(self, step: TrailStep, page: Page) -> Storable:
         """The record is there and yet its cursor was refused: ask once more, by its fresh cursor.
 
         Cursors may expire; the page that was asked again tells the one that is good now.
         """
+        self._count_detour()
         self._forget_after(step)
         self._seen.discard(step.next_cursor)
         fresh = replace(step, next_cursor=page.next_cursor or step.next_cursor)
@@ -258,22 +413,26 @@ class Chain:
 
     def _go_on_from(self, step: TrailStep, page: Page) -> Storable:
         """Take the page that was asked again as the next one; later pages may come again."""
+        self._doubt, self._resumed = None, False
+        self._count_detour()
         self._forget_after(step)
         self._trail.remove(step)
         self._seen.discard(step.next_cursor)
-        if page.next_cursor is None:
-            return self._end(page)
-        return self._advance(page)
+        return self._accept(page)
+
+    def _count_detour(self) -> None:
+        self._doubts += 1
+        if self._doubts > MOST_DOUBTS:
+            raise ChainBrokenError("the end of the list stays in doubt: it changes all the time")
 
     def _forget_after(self, step: TrailStep) -> None:
-        """End the doubt: go on after `step`, whose later pages may come again."""
+        """Go on after `step`, whose later pages may come again."""
         later = self._trail[self._trail.index(step) + 1 :]
         self._seen -= {each.next_cursor for each in later}
         self._trail = self._trail[: len(self._trail) - len(later)]
         first = min(step.page, self._known_pages[0] if self._known_pages else step.page)
         self._known_pages = (first, self.pages - 1)
         self._known_left = self.pages - first + 1
-        self._pages_back = 0
 
     def _read_anew(self, why: str) -> Storable:
         if self._restarted:
@@ -281,8 +440,11 @@ class Chain:
         self._restarted = True
         self.cursor, self.pages, self.rows = None, 0, 0
         self.first_at = self.last_at = None
-        self._trail, self._seen, self._pages_back = [], set(), 0
-        self._known_pages, self._refused = None, None
+        self._trail, self._seen, self._ends = [], set(), {}
+        self._first, self._longest = ("", ""), 0
+        self._known_pages, self._refused, self._doubt = None, None, None
+        self._stale = self._empty = 0
+        self._resumed = False
         return Storable(0, (), restart=True)
 
     def _resume_cursor(self) -> str | None:
@@ -308,6 +470,11 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     chain.error = "" if row.state == "failed" else row.error
     chain._trail = [TrailStep(*step) for step in progress.get("trail", ())]
     chain._seen = {step.next_cursor for step in chain._trail}
+    chain._first = tuple(progress.get("first", ("", "")))
+    chain._longest = progress.get("longest", 0)
+    chain._short_stood = progress.get("short", 0)
+    chain._volatile = progress.get("volatile", False)
+    chain._resumed = bool(chain._trail)
     chain.cursor = progress.get("cursor")
     if known := progress.get("known"):
         chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
@@ -331,9 +498,5 @@ def _moment(text: str | None) -> datetime | None:
     return None if text is None else datetime.fromisoformat(text)
 
 
-def _last_of(page: Page) -> str:
-    """Return what a page's last record is recognised by: its id, else a digest of its content."""
-    if not page.records:
-        return ""
-    record = page.records[-1]
-    return record_id(record, "id") or hashlib.sha256(exact_json.dumps(record).encode()).hexdigest()
+def _content_of(record: Mapping[str, Any]) -> str:
+    return hashlib.sha256(exact_json.dumps(record).encode()).hexdigest()[:32]

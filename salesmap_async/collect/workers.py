@@ -17,7 +17,7 @@ from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
-from salesmap_async.collect.answers import after_refusal, as_stored, given_up, page_write
+from salesmap_async.collect.answers import Position, after_refusal, given_up, page_write
 from salesmap_async.collect.chains import (
     Chain,
     ChainBrokenError,
@@ -37,7 +37,6 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Listener, Note, Warned
 from salesmap_async.stop import Stop
-from salesmap_async.store.page_write import StoredRecord
 from salesmap_async.store.writer import Writer
 
 GRACE_S = 5.0
@@ -198,10 +197,11 @@ class Collector:
         async with self._taking:
             if chain.dropped:
                 return
-            records, storable = await self._take_in(chain, page)
+            before = Position.of(chain)
+            storable = await self._take_in(chain, page)
             if chain.dropped:
                 return
-            await self._writer.write(page_write(chain, storable, records))
+            await self._writer.write(page_write(chain, storable, before))
             self._order.advanced(chain)
             self._tallies.tell_page(chain)
 
@@ -223,30 +223,29 @@ class Collector:
             self._stop.check()
             raise
 
-    async def _take_in(
-        self, chain: Chain, page: Page | SalesmapError
-    ) -> tuple[list[StoredRecord], Storable]:
+    async def _take_in(self, chain: Chain, answer: Page | SalesmapError) -> Storable:
         """Let `chain` take its page, or the error that came instead; return what to store."""
+        if isinstance(answer, SalesmapError):
+            return await self._take_error(chain, answer)
         try:
-            if isinstance(page, SalesmapError):
-                raise page
-            records = as_stored(page, chain.endpoint.id_key)
             try:
-                return records, self._ranges.take(chain, page)
+                return self._ranges.take(chain, answer)
             except FilterUntrustedError as error:
                 await self._read_plainly(chain, str(error))
-                return records, Storable(0, ()) if chain.dropped else chain.take(page)
-        except (RequestRefusedError, UnusableAnswerError) as error:
-            if self._ranges.blames_filter(chain, error):
-                await self._read_plainly(chain, str(error))
-                return [], Storable(0, ())
-            if isinstance(error, RequestRefusedError):
-                storable = after_refusal(chain, error)
-                self._cure = self._cure or (error.cure if chain.state == "failed" else "")
-                return [], storable
-            return [], given_up(chain, str(error))
+                return Storable(0, ()) if chain.dropped else chain.take(answer)
         except ChainBrokenError as error:
-            return [], given_up(chain, str(error))
+            return given_up(chain, str(error))
+
+    async def _take_error(self, chain: Chain, error: SalesmapError) -> Storable:
+        """Decide what a page that did not come means for `chain`."""
+        if self._ranges.blames_filter(chain, error):
+            await self._read_plainly(chain, str(error))
+            return Storable(0, ())
+        if not isinstance(error, RequestRefusedError):
+            return given_up(chain, str(error))
+        storable = after_refusal(chain, error)
+        self._cure = self._cure or (error.cure if chain.state == "failed" else "")
+        return storable
 
     async def _read_plainly(self, chain: Chain, why: str) -> None:
         """Give up reading the list of `chain` in ranges; what they have read is read again."""

@@ -19,6 +19,7 @@ from salesmap_async.collect.chains import (
 from tests.support.chains import resumed
 
 PEOPLE = Endpoint(table="people", path="/people", list_key="peopleList", page_size=3)
+MEMO = Endpoint(table="memo", path="/memo", list_key="memoList", in_creation_order=True)
 TEAM = Endpoint(table="team", path="/team", list_key="teamList", paged=False)
 
 
@@ -36,9 +37,18 @@ class ListServer:
 
     ids: list[str]
     page_size: int = 3
+    later_size: int | None = None  # of all pages but the first
     end: str = "null"  # or "empty": the last full page still carries a cursor
     unknown: str = "refuse"  # or "empty": what a cursor of a deleted record gets
     asked: list[str | None] = field(default_factory=list)
+    edited: set[str] = field(default_factory=set)
+
+    def edit(self, name: str, *, to_end: bool) -> None:
+        """Change a record; in a list ordered by the last change it moves to the end."""
+        self.edited.add(name)
+        if to_end:
+            self.ids.remove(name)
+            self.ids.append(name)
 
     def page(self, cursor: str | None) -> Page | None:
         """Answer one request; None stands for a 400."""
@@ -46,11 +56,13 @@ class ListServer:
         if cursor is not None and cursor not in self.ids:
             return None if self.unknown == "refuse" else Page([], None)
         start = 0 if cursor is None else self.ids.index(cursor) + 1
-        part = self.ids[start : start + self.page_size]
-        more = start + self.page_size < len(self.ids)
-        full = len(part) == self.page_size
+        size = self.page_size if start == 0 else self.later_size or self.page_size
+        part = self.ids[start : start + size]
+        more = start + size < len(self.ids)
+        full = len(part) == size
         keep_cursor = more or (self.end == "empty" and full)
-        return Page(records(*part), part[-1] if part and keep_cursor else None)
+        found = [{"id": each, "edited": each in self.edited} for each in part]
+        return Page(found, part[-1] if part and keep_cursor else None)
 
 
 class Store:
@@ -108,11 +120,26 @@ def test_an_empty_first_page_is_a_sure_end() -> None:
     assert server.asked == [None]
 
 
-def test_records_without_a_next_cursor_are_a_sure_end() -> None:
-    """No confirmation is asked for where the last page carries records."""
+def test_an_end_is_confirmed_where_edits_move_records() -> None:
+    """The last record that was read may have moved to the end: the page before tells."""
     server, store, chain = ListServer(["a", "b", "c", "d"]), Store(), chain_of()
     read_all(chain, server, store)
+    assert server.asked == [None, "c", None]
+    assert store.ids == ["a", "b", "c", "d"]
+
+
+def test_an_end_with_records_is_sure_in_the_order_of_creation() -> None:
+    """No edit moves a memo: nothing is asked twice."""
+    server, store, chain = ListServer(["a", "b", "c", "d"]), Store(), chain_of(MEMO)
+    read_all(chain, server, store)
     assert server.asked == [None, "c"]
+
+
+def test_a_list_of_one_page_needs_no_confirmation() -> None:
+    """It was asked for without a cursor: nothing can have moved."""
+    server, store, chain = ListServer(["a", "b"]), Store(), chain_of()
+    read_all(chain, server, store)
+    assert server.asked == [None]
 
 
 def test_an_empty_last_page_is_confirmed_by_the_page_before() -> None:
@@ -132,21 +159,116 @@ def test_an_empty_page_that_carries_a_cursor_goes_on() -> None:
     assert chain.state == "done"
 
 
+def asked_until_broken(chain: Chain, answers: Any, most: int) -> int:
+    """Ask `answers(cursor, number)` until the chain breaks by a circle; return how often."""
+    with pytest.raises(ChainBrokenError, match=r"circle|no end|first page again"):
+        for number in range(most):
+            page = answers(chain.cursor, number)
+            chain.take(page)
+    return number
+
+
+@pytest.mark.parametrize("endpoint", [PEOPLE, MEMO], ids=["people", "memo"])
 @pytest.mark.parametrize("cursors", [["x", "x"], ["x", "y", "x"], ["x", "y", "z", "y"]])
-def test_a_cursor_seen_before_breaks_the_chain(cursors: list[str]) -> None:
+def test_a_cursor_seen_before_breaks_the_chain(endpoint: Endpoint, cursors: list[str]) -> None:
     """A cursor that repeats, or a cycle of cursors, fails by name instead of never ending."""
-    chain = chain_of()
-    with pytest.raises(ChainBrokenError, match="circle"):
-        for cursor in cursors:
-            chain.take(Page(records(cursor), cursor))
+    following = dict(zip([None, *cursors], cursors, strict=False))
+    chain = chain_of(endpoint)
+
+    def answers(cursor: str | None, _number: int) -> Page:
+        return Page(records(following[cursor]), following[cursor])
+
+    asked_until_broken(chain, answers, 30)
+
+
+@pytest.mark.parametrize("endpoint", [PEOPLE, MEMO], ids=["people", "memo"])
+@pytest.mark.parametrize("pages", [1, 2, 7])
+def test_ever_new_cursors_over_the_same_pages_break_the_chain(
+    endpoint: Endpoint, pages: int
+) -> None:
+    """The records come again and again, under cursors that are always fresh."""
+    chain = chain_of(endpoint)
+    asked: dict[str | None, int] = {None: 0}
+
+    def answers(cursor: str | None, number: int) -> Page:
+        page = asked.setdefault(cursor, number)
+        asked[f"c{page + 1}"] = page + 1
+        return Page(records(*(f"r{page % pages}{each}" for each in "abc")), f"c{page + 1}")
+
+    assert asked_until_broken(chain, answers, 100) < 2 * (pages + 10)
+
+
+@pytest.mark.parametrize("endpoint", [PEOPLE, MEMO], ids=["people", "memo"])
+def test_empty_pages_with_ever_new_cursors_break_the_chain(endpoint: Endpoint) -> None:
+    """Twenty of them in a row have no end."""
+    chain = chain_of(endpoint)
+
+    def answers(cursor: str | None, number: int) -> Page:
+        return Page(records("a"), "first") if cursor is None else Page([], f"c{number}")
+
+    assert 20 <= asked_until_broken(chain, answers, 100) < 60
 
 
 def test_an_empty_page_that_repeats_its_cursor_is_a_loop() -> None:
     """An empty page whose next cursor is the one just asked leads nowhere."""
-    chain = chain_of()
+    chain = chain_of(MEMO)
     chain.take(Page(records("a"), "a"))
     with pytest.raises(ChainBrokenError):
         chain.take(Page([], "a"))
+
+
+@pytest.mark.parametrize("short", [5, 50])
+def test_short_pages_are_taken_for_the_list_s_own_after_five_checks(short: int) -> None:
+    """Each costs a request, five at most; then only the end is checked."""
+    ids = [f"r{n:03}" for n in range(3 + short * 2 + 3)]
+    server, store, chain = ListServer(ids), Store(), chain_of()
+    server.later_size = 2
+    read_all(chain, server, store)
+    assert store.ids == ids
+    pages = 1 + short + 2
+    assert len(server.asked) == pages + min(5, pages - 2) + 1
+
+
+def test_the_first_page_after_a_resume_is_checked() -> None:
+    """The cursor's record has moved to the end meanwhile: the list goes on where it stood."""
+    server, store, chain = ListServer([f"r{n}" for n in range(12)]), Store(), chain_of()
+    step(chain, server, store)
+    chain = resumed(chain)
+    server.edit("r2", to_end=True)
+    read_all(chain, server, store)
+    assert set(store.ids) == set(server.ids)
+    assert [each for each in store.ids if each != "r2"] == [f"r{n}" for n in range(12) if n != 2]
+
+
+def test_an_expired_cursor_that_gets_the_first_page_is_a_refused_one() -> None:
+    """A resume finds the page before by its own cursor, and a fresh one to go on with."""
+    chain, store = chain_of(), Store()
+    store.add(chain.take(Page(records("a", "b"), "old")))
+    store.add(chain.take(Page(records("c", "d"), "older")))
+    chain = resumed(chain)
+    store.add(chain.take(Page(records("a", "b"), "new-1")))  # for "older": it has expired
+    store.add(chain.take(Page(records("a", "b"), "new-1")))  # and so has "old"
+    assert chain.cursor is None
+    store.add(chain.take(Page(records("a", "b"), "new-1")))
+    assert chain.cursor == "new-1"
+    store.add(chain.take(Page(records("c", "d"), "new-2")))
+    store.add(chain.take(Page(records("e"), None)))
+    store.add(chain.take(Page(records("c", "d"), "new-2")))
+    assert chain.ended
+    assert store.ids == ["a", "b", "c", "d", "e"]
+
+
+def test_records_that_are_never_twice_the_same_do_not_keep_a_list_from_ending() -> None:
+    """A counter in each record changes with every answer: then the id alone must do."""
+    chain, rows = chain_of(), 0
+    for number in range(40):
+        if chain.ended:
+            break
+        ids = {None: "abc", "c": "def", "f": "gh"}[chain.cursor]
+        page = [{"id": each, "seconds": number} for each in ids]
+        rows += len(chain.take(Page(page, ids[-1] if len(ids) == 3 else None)).records)
+    assert (chain.state, rows) == ("done", 8)
+    assert number < 10
 
 
 @pytest.mark.parametrize("unknown", ["refuse", "empty"])
@@ -222,6 +344,7 @@ def test_an_expired_cursor_is_replaced_by_the_fresh_one_of_the_page_before() -> 
     store.add(chain.take(Page(records("a", "b"), "fresh-cursor")))
     assert chain.cursor == "fresh-cursor"
     store.add(chain.take(Page(records("c"), None)))
+    store.add(chain.take(Page(records("a", "b"), "fresh-cursor")))
     assert (store.ids, chain.state) == (["a", "b", "c"], "done")
 
 
@@ -232,6 +355,7 @@ def test_a_cursor_refused_once_is_taken_up_again() -> None:
     store.add(chain.cursor_refused("no"))
     store.add(chain.take(Page(records("a"), "a")))
     store.add(chain.take(Page(records("b"), None)))
+    store.add(chain.take(Page(records("a"), "a")))
     assert store.ids == ["a", "b"]
 
 

@@ -466,7 +466,7 @@ async def test_split_and_plain_runs_give_the_same_tables(
     if warned:  # nothing is left of the ranges
         assert memo_counts(report) == counts
     if date_filter == "exact":
-        assert {each.path for each in asked} >= {"/memo", "/deal/activity"}
+        assert {each.path for each in asked} == {"/memo"}  # copied activities keep old dates
 
 
 @pytest.mark.parametrize("place", [0.3, 0.9])
@@ -492,7 +492,7 @@ async def test_nothing_is_left_of_ranges_that_are_dropped_late(
     pages, duplicates = memo_counts(report)
     assert duplicates == counts[1]
     assert pages - counts[0] in (0, 1)  # a page that had been taken in part is asked again
-    assert len(in_ranges) > 5  # they had stored pages
+    assert len(in_ranges) > 2  # they had stored pages
     assert sum("memo is read as one list" in each.text for each in events.of(Warned)) == 1
 
 
@@ -658,7 +658,6 @@ async def test_the_log_says_what_was_split(snapshot: Snapshot, events: Events) -
 
 
 def test_the_lists_with_date_filters_are_the_documented_ones() -> None:
-    """Memos and the five kinds of activity; cursor lists without filters are never split."""
+    """Memos. Activities are filtered by a date that is not in the order of the list."""
     dated = {endpoint.table for endpoint in ENDPOINTS if endpoint.dated}
-    kinds = ("deal", "lead", "people", "organization", "custom_object")
-    assert dated == {"memo", *(f"{kind}_activity" for kind in kinds)}
+    assert dated == {"memo"}
