@@ -144,13 +144,65 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a cursor that comes back is not noticed",
         _CHAINS,
-        (("page.next_cursor in self._seen or ", ""),),
+        (("given_before = page.next_cursor in self._seen", "given_before = False"),),
         ("tests/collect/test_chains.py",),
     ),
     Bug(
         "an empty page counts as the end",
         _CHAINS,
-        (("if page.records or self.cursor is None:", "if True:"),),
+        (
+            (
+                "            return True  # the cursor's record may have been deleted\n",
+                "            return False\n",
+            ),
+        ),
+        ("tests/collect/test_chains.py",),
+    ),
+    Bug(
+        "an end counts without a look at the page before",
+        _CHAINS,
+        (("if page.next_cursor is None or self._resumed:", "if self._resumed:"),),
+        ("tests/collect/test_chains.py", "tests/collect/test_moving_lists.py"),
+    ),
+    Bug(
+        "the first page after a resume counts unchecked",
+        _CHAINS,
+        (("if page.next_cursor is None or self._resumed:", "if page.next_cursor is None:"),),
+        ("tests/collect/test_chains.py",),
+    ),
+    Bug(
+        "a short page counts unchecked",
+        _CHAINS,
+        (("SHORT_PAGES_CHECKED = 5", "SHORT_PAGES_CHECKED = 0"),),
+        ("tests/collect/test_chains.py",),
+    ),
+    Bug(
+        "a record counts as unmoved by its id",
+        _CHAINS,
+        ((" and content != step.content", " and False"),),
+        ("tests/collect/test_moving_lists.py",),
+    ),
+    Bug(
+        "a doubtful answer counts without a look further back",
+        _CHAINS,
+        (
+            (
+                "        if step.cursor is None:\n            return self._go_on",
+                "        if True:\n            return self._go_on",
+            ),
+        ),
+        ("tests/collect/test_moving_lists.py",),
+    ),
+    Bug(
+        "the first page in place of the next one is not noticed",
+        _CHAINS,
+        (("        if self._is_first_page_again(page):\n", "        if False:\n"),),
+        ("tests/collect/test_chains.py",),
+    ),
+    Bug(
+        "a list may go on for ever under new cursors",
+        _CHAINS,
+        (("if self._stale == STALE_PAGES:", "if False:"),),
         ("tests/collect/test_chains.py",),
     ),
     Bug(

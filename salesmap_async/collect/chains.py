@@ -247,7 +247,8 @@ class Chain:
         self._empty = 0 if page.records else self._empty + 1
         if page.next_cursor == self.cursor:
             return "the cursors run in a circle: the server gave the one it was asked with"
-        if page.next_cursor in self._seen and (stale or not page.records):
+        given_before = page.next_cursor in self._seen
+        if given_before and (stale or not page.records or not self._records_move):
             return "the cursors run in a circle: the server gave one of them a second time"
         if self._stale == STALE_PAGES:
             return (

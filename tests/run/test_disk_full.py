@@ -520,7 +520,7 @@ async def test_a_damaged_checkpoint_json(
             mirror.write_text(damage)
         await place.goes_on(ended)
         asked = [(each.path, each.cursor) for each in server.arrivals if each.path != "/memo"]
-        assert len([each for each in asked if each == ("/organization", None)]) == 1
+        assert len([each for each in asked if each == ("/user", None)]) == 1
     assert json.loads(mirror.read_text())["state"] == "published"
 
 

@@ -375,9 +375,8 @@ async def test_a_stopped_web_form_run_goes_on_as_one(
         report = await take_snapshot(dataclasses.replace(settings, resume_run_tag="forms"))
         asked = [a.path for a in sandbox.arrivals]
     assert table_hashes(report.paths.final_db) == expected
-    assert asked.count("/people") == len(
-        {a.cursor for a in sandbox.arrivals if a.path == "/people"}
-    )
+    pages = len({a.cursor for a in sandbox.arrivals if a.path == "/people"})
+    assert asked.count("/people") == pages + 1  # the page before the end, asked again
 
 
 async def test_a_complete_run_whose_figures_were_lost_still_publishes(
