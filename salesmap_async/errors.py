@@ -85,8 +85,8 @@ class RequestRefusedError(SalesmapError):
 class UnusableAnswerError(SalesmapError):
     """A broken connection (`status` None) or an answer that is not a page; a retry may help."""
 
-    def __init__(self, message: str, *, status: int | None) -> None:
-        super().__init__(message)
+    def __init__(self, message: str, *, status: int | None, cure: str = "") -> None:
+        super().__init__(message, cure=cure)
         self.status = status
 
 

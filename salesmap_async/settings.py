@@ -104,9 +104,7 @@ class Settings:
         "and --min-interval is the pace.",
         env="SALESMAP_QUOTA_SHARE",
     )
-    no_split: bool = _option(
-        False, "Read memos and activities as one list each, not in ranges of dates."
-    )
+    no_split: bool = _option(False, "Read memos as one list, not in ranges of dates.")
     max_retries: int = _option(
         3, "Retries after the first try of a page.", env="SALESMAP_MAX_RETRIES"
     )
@@ -125,6 +123,9 @@ class Settings:
         60.0,
         "Seconds without progress on one request; ten times that for a whole answer.",
         env="SALESMAP_REQUEST_TIMEOUT",
+    )
+    max_answer_mib: int = _option(
+        64, "Largest answer that is taken, in MiB.", env="SALESMAP_MAX_ANSWER_MIB"
     )
     only: tuple[str, ...] = _option((), "Read only these tables.")
     skip: tuple[str, ...] = _option((), "Do not read these tables.")
@@ -147,13 +148,20 @@ class Settings:
             ("checkpoint_interval", 1, None),
             ("concurrency", 1, 1000),
             ("max_retries", 0, None),
+            ("max_answer_mib", 1, None),
             ("min_interval_s", 0, _LONGEST_S),
             ("backoff_s", 0, _LONGEST_S),
             ("max_backoff_s", 0, _LONGEST_S),
             ("max_429_wait_s", 0, _LONGEST_S),
         ):
             _check_number(name, getattr(self, name), lowest, highest)
-        for name in ("keep_backups", "checkpoint_interval", "concurrency", "max_retries"):
+        for name in (
+            "keep_backups",
+            "checkpoint_interval",
+            "concurrency",
+            "max_retries",
+            "max_answer_mib",
+        ):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"{option_flag(name)} must be a whole number")
         if self.quota_share is not None:

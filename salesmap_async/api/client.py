@@ -24,6 +24,7 @@ from salesmap_async.api.endpoints import WORKSPACE_PATH
 from salesmap_async.api.pages import (
     Page,
     http_date,
+    is_api_answer,
     parse_data,
     parse_page,
     refusal_wait,
@@ -42,7 +43,6 @@ from salesmap_async.settings import Secret
 from salesmap_async.stop import Stop
 from salesmap_async.version import VERSION
 
-MAX_BODY_BYTES = 64 * 1024 * 1024
 _CHUNK_BYTES = 64 * 1024
 
 _Read = TypeVar("_Read")
@@ -108,7 +108,7 @@ class Client:
         request_timeout_s: float,
         ca_file: Path | None = None,
         proxy: str | None = None,
-        max_body_bytes: int = MAX_BODY_BYTES,
+        max_answer_mib: int = 64,
     ) -> None:
         self._base_url = base_url
         self._token = _header_safe(token)
@@ -121,7 +121,7 @@ class Client:
         self._request_timeout_s = request_timeout_s
         self._trust = _trust(ca_file)
         self._proxy = proxy
-        self._max_body_bytes = max_body_bytes
+        self._max_answer_mib = max_answer_mib
         self._session: aiohttp.ClientSession | None = None
         self.sent = Sent()
 
@@ -192,6 +192,7 @@ class Client:
     ) -> _Read:
         attempt = 1
         while True:
+            answer: Answer | None = None
             try:
                 answer = await self._send(path, query, slot)
                 if answer.status == 429:
@@ -199,14 +200,14 @@ class Client:
                     self._throttle.refused(answer.slot, refusal_wait(answer.headers, answer.body))
                 else:
                     self._throttle.accepted(answer.slot)
-                    if not 200 <= answer.status < 300:
+                    if answer.status != 200:
                         raise _error_of(path, self._without_token(answer))
                     return read(answer)
             except UnusableAnswerError as error:
                 cause = str(error).replace(self._token, "***")
                 if attempt > self._max_retries:
-                    raise _exhausted(path, cause, error.status, attempt) from None
-                await self._wait_before_retry(path, cause, attempt)
+                    raise _exhausted(path, cause, error, attempt) from None
+                await self._wait_before_retry(path, cause, attempt, answer)
                 attempt += 1
             slot = await self._throttle.slot()
 
@@ -215,8 +216,13 @@ class Client:
         body = answer.body.replace(self._token.encode(), b"***")
         return replace(answer, body=body)
 
-    async def _wait_before_retry(self, path: str, cause: str, attempt: int) -> None:
+    async def _wait_before_retry(
+        self, path: str, cause: str, attempt: int, answer: Answer | None
+    ) -> None:
+        """Wait as long as the attempt's number says, or as the server says where that is longer."""
         wait_s = min(self._backoff_s * attempt, self._max_backoff_s)
+        if answer is not None and (asked := refusal_wait(answer.headers, answer.body)):
+            wait_s = max(wait_s, min(asked[0], self._throttle.max_429_wait_s))
         self.sent.retries += 1
         self._tell(RequestRetried(f"GET {path}", cause, attempt, self._max_retries, wait_s))
         await self._stop.sleep(wait_s)
@@ -265,9 +271,10 @@ class Client:
         body = bytearray()
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
-            if len(body) > self._max_body_bytes:
+            if len(body) > self._max_answer_mib << 20:
                 raise RequestRefusedError(
-                    f"GET {path}: the answer is larger than {self._max_body_bytes >> 20} MiB",
+                    f"GET {path}: the answer is larger than {self._max_answer_mib} MiB "
+                    "(--max-answer-mib)",
                     status=response.status,
                 )
         return bytes(body)
@@ -300,13 +307,18 @@ def _header_safe(token: Secret) -> str:
 
 
 def _error_of(path: str, answer: Answer) -> SalesmapError:
-    """Return the error that a status other than 2xx and 429 stands for."""
+    """Return the error that a status other than 200 and 429 stands for.
+
+    A refusal counts as the API's own only in the API's form: what a proxy or a gateway says may be
+    over in a moment. A 404 is the exception, where the API itself answers with a page of HTML.
+    """
     status = answer.status
     reason = server_reason(answer.body)
     said = f"GET {path} answered {status}" + (reason and f": {reason}")
-    if status in (401, 403):
+    of_the_api = status == 404 or is_api_answer(answer.body)
+    if status in (401, 403) and of_the_api:
         return TokenRefusedError(said, cure=_TOKEN_CURES[status])
-    if status >= 500 or status in (408, 425):
+    if status < 300 or status >= 500 or status in (408, 425):
         return UnusableAnswerError(said, status=status)
     cure = ""
     if 300 <= status < 400:
@@ -315,6 +327,10 @@ def _error_of(path: str, answer: Answer) -> SalesmapError:
         cure = "check --base-url"
     elif status == 404:
         cure = "there is no such route: check --base-url (https://salesmap.kr/api/v2)"
+    if not of_the_api:
+        said += ", but not in the API's words"
+        cure = cure or "a proxy or a firewall may stand between: check --base-url and --proxy"
+        return UnusableAnswerError(said, status=status, cure=cure)
     return RequestRefusedError(said, status=status, reason=reason, cure=cure)
 
 
@@ -331,10 +347,12 @@ _TOKEN_CURES = {
 }
 
 
-def _exhausted(path: str, cause: str, status: int | None, attempts: int) -> UnusableAnswerError:
+def _exhausted(
+    path: str, cause: str, error: UnusableAnswerError, attempts: int
+) -> UnusableAnswerError:
     prefix = "" if cause.startswith("GET ") else f"GET {path}: "
     tried = f"(tried {attempts} times)" if attempts > 1 else "(tried once)"
-    return UnusableAnswerError(f"{prefix}{cause} {tried}", status=status)
+    return UnusableAnswerError(f"{prefix}{cause} {tried}", status=error.status, cure=error.cure)
 
 
 def _connection_trouble(error: BaseException) -> str:

@@ -63,7 +63,7 @@ class Throttle:
         self._limiter = _limiter(min_interval_s)
         self._backoff_s = backoff_s
         self._max_backoff_s = max_backoff_s
-        self._max_429_wait_s = max_429_wait_s
+        self.max_429_wait_s = max_429_wait_s
         self._stop = stop
         self._tell = tell
         self._loop = asyncio.get_running_loop()
@@ -122,11 +122,11 @@ class Throttle:
         if self._refused_since is None:
             self._refused_since = now
         wait_s, cause = asked or self._unasked_wait()
-        if now + wait_s - self._refused_since > self._max_429_wait_s:
+        if now + wait_s - self._refused_since > self.max_429_wait_s:
             raise QuotaExhaustedError(
                 f"the server refuses requests (429) and {cause} asks to wait {wait_s:.0f} s: "
                 f"{now - self._refused_since + wait_s:.0f} s in a row, more than "
-                f"--max-429-wait {self._max_429_wait_s:g}",
+                f"--max-429-wait {self.max_429_wait_s:g}",
                 cure="another client may be using up the workspace's quota; go on later",
             )
         if now + wait_s > self._open_at:

@@ -101,7 +101,8 @@ class Chain:
     `name` is unique in the run; `label` is what a person calls the list. Of a dated list, `since`
     is the moment from which on it is asked for (None: from its beginning), `first_at` and `last_at`
     are those of the first and the last record read; a `plain` one is not to be split. `dropped`:
-    it counts no more. `expected_pages`: a guess, None without one.
+    it counts no more. `expected_pages`: a guess, None without one. `remark`: what is odd about how
+    it ended.
     """
 
     endpoint: Endpoint
@@ -109,6 +110,7 @@ class Chain:
     label: str
     state: ChainState = "reading"
     error: str = ""
+    remark: str = ""
     cursor: str | None = None
     pages: int = 0
     rows: int = 0
@@ -236,6 +238,9 @@ class Chain:
 
     def _end(self, page: Page) -> Storable:
         self.state = "done"
+        full = self._longest or self.endpoint.page_size
+        if self.endpoint.paged and not page.says_end and len(page.records) >= full:
+            self.remark = "its last page is full, and the answer has no key for a cursor at all"
         if not page.records and self.cursor is not None:
             return self._nothing()
         return self._store(page)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from salesmap_async.collect.chains import Chain
-from salesmap_async.events import Listener, TableFinished, TableProgress, Warned
+from salesmap_async.events import Listener, Note, TableFinished, TableProgress, Warned
 
 
 class Tallies:
@@ -42,6 +42,8 @@ class Tallies:
         """Tell what a page of `chain` has changed."""
         table = chain.endpoint.table
         self._tell(TableProgress(table, self.pages([table]), self._rows(table)))
+        if chain.remark and chain.ended:
+            self._tell(Note(f"{table}: {chain.label} ends here by the API's word: {chain.remark}"))
         if chain.state == "skipped":
             self._tell(Warned(f"{table}: {chain.error}"))
         self.tell_if_complete(table)

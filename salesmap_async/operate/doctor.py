@@ -216,7 +216,7 @@ def _refusal(settings: Settings, error: SalesmapError) -> Finding:
     if isinstance(error, RequestRefusedError):
         survived = error.status != 0
     if isinstance(error, UnusableAnswerError):
-        survived = error.status is not None and error.status < 500
+        survived = error.status == 200
     cure = error.cure or "check --base-url, the network and the proxy; then try again"
     if isinstance(error, QuotaExhaustedError):
         cure = "other programs use up the quota; a run waits for it"

@@ -67,8 +67,8 @@ async def ask_workspace(client: Client, tell: Listener) -> Whoami:
     except TokenRefusedError as error:
         raise UsageError(f"the token is not accepted: {error}", cure=error.cure) from None
     except UnusableAnswerError as error:
-        if error.status is None or error.status >= 500:
-            raise SalesmapError(f"the API cannot be reached: {error}") from None
+        if error.status != 200:
+            raise SalesmapError(f"the API cannot be reached: {error}", cure=error.cure) from None
         return _unknown(f"{error}", tell)
     except RequestRefusedError as error:
         if error.status == 0:

@@ -254,6 +254,7 @@ class RunReader:
             backoff_s=self._settings.backoff_s,
             max_backoff_s=self._settings.max_backoff_s,
             request_timeout_s=self._settings.request_timeout_s,
+            max_answer_mib=self._settings.max_answer_mib,
             ca_file=self._settings.ca_file,
             proxy=self._settings.proxy,
         )

@@ -216,17 +216,64 @@ async def test_a_redirect_is_not_followed(start: Start, status: int) -> None:
         server, asking = await start(
             always(data=answer(b"", status=f"{status} There", headers=location))
         )
-        with pytest.raises(RequestRefusedError, match=r"redirect to 127.0.0.1, which is not foll"):
+        with pytest.raises(UnusableAnswerError, match=r"redirect to 127.0.0.1, which is not foll"):
             await asking.page()
-        assert len(server.requests) == 1
+        assert len(server.requests) > 1  # a portal's redirect may be over in a moment
         assert other.requests == []
+
+
+async def test_a_redirect_in_the_api_s_words_is_a_refusal(start: Start) -> None:
+    """It is not asked for again."""
+    refusal = answer({"success": False, "reason": "moved"}, status="308 There")
+    server, asking = await start(always(data=refusal))
+    with pytest.raises(RequestRefusedError, match="answered 308: moved"):
+        await asking.page()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize("status", ["400 Bad", "401 No", "403 Forbidden", "407 Proxy", "418 Tea"])
+async def test_a_refusal_by_a_proxy_is_asked_again(start: Start, status: str) -> None:
+    """A page of HTML is not the API's word, whatever its status: the next answer may be."""
+    page = Reply(data=answer(HTML, status=status))
+    replies = iter([page])
+    server, asking = await start(lambda request: next(replies, GOOD))
+    await asking.page()
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize("status", ["401 No", "403 Forbidden"])
+async def test_a_proxy_that_stays_is_named(start: Start, status: str) -> None:
+    """Where nothing but its page comes, the error says so, and what may help."""
+    _, asking = await start(always(data=answer(HTML, status=status)))
+    with pytest.raises(UnusableAnswerError, match="not in the API's words") as caught:
+        await asking.page()
+    assert "--proxy" in caught.value.cure
+
+
+@pytest.mark.parametrize("status", ["201 Created", "202 Accepted", "206 Partial", "226 IM"])
+async def test_only_200_is_a_page(start: Start, status: str) -> None:
+    """A part of an answer, or one that is not ready, is not taken for the list."""
+    page = answer({"success": True, "data": {"memoList": [], "nextCursor": None}}, status=status)
+    _, asking = await start(always(data=page))
+    with pytest.raises(UnusableAnswerError, match=f"answered {status[:3]}"):
+        await asking.page()
+
+
+@pytest.mark.parametrize(("asked", "waited_s"), [("0.2", 0.2), ("9999", 0.3)])
+async def test_a_503_that_names_a_wait_gets_it(start: Start, asked: str, waited_s: float) -> None:
+    """Retry-After counts for every answer that is retried, up to --max-429-wait."""
+    busy = answer(HTML, status="503 Busy", headers=f"Retry-After: {asked}\r\n")
+    replies = iter([Reply(data=busy)])
+    _, asking = await start(lambda request: next(replies, GOOD), max_429_wait_s=0.3)
+    await asking.page()
+    assert asking.waits() == [waited_s]
 
 
 @pytest.mark.parametrize("location", ["", "Location: http://[\r\n", "Location: ::\r\n"])
 async def test_a_redirect_to_nonsense_is_a_refusal_too(start: Start, location: str) -> None:
     """A redirect with a broken or no target does not break the client."""
     _, asking = await start(always(data=answer(b"", status="302 Found", headers=location)))
-    with pytest.raises(RequestRefusedError, match="answered 302"):
+    with pytest.raises(UnusableAnswerError, match="answered 302"):
         await asking.page()
 
 
@@ -235,7 +282,7 @@ async def test_a_body_without_end_is_cut_off(start: Start, compressed: bool) -> 
     """A body above the cap is refused while it arrives, packed or not, and not asked for again."""
     fault = Fault(action="huge", compressed=compressed, size_bytes=30 << 20, times=None)
     sandbox = Sandbox(Workspace.generate(records=50), faults=[fault])
-    server, asking = await start(sandbox, max_body_bytes=1 << 20)
+    server, asking = await start(sandbox, max_answer_mib=1)
     with pytest.raises(RequestRefusedError, match="GET /memo: the answer is larger than 1 MiB"):
         await asking.page()
     assert len(server.arrivals) == 1

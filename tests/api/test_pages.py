@@ -87,7 +87,6 @@ def test_an_empty_list_is_a_page() -> None:
         (b'{"success": true, "data": {"memoList": [{}, 7]}}', r"memoList\[1\] is not an object"),
         (b'{"success": true, "data": {"memoList": [null]}}', r"memoList\[0\] is not an object"),
         (b'{"success": true, "data": {"memoList": [], "nextCursor": 7}}', "not a cursor"),
-        (b'{"success": true, "data": {"memoList": [], "nextCursor": ""}}', "not a cursor"),
         (b'{"success": true, "data": {"memoList": [], "nextCursor": false}}', "not a cursor"),
         (b'{"success": true, "data": {"memoList": [], "nextCursor": "\\ud800"}}', "sent back"),
     ],
@@ -248,3 +247,64 @@ def test_a_bad_date_is_no_date(text: str | None) -> None:
 def test_a_date_without_a_zone_is_utc() -> None:
     """HTTP dates are GMT, said or not."""
     assert http_date("Sun, 01 Mar 2026 12:00:00 -0000") == MOMENT
+
+
+@pytest.mark.parametrize(
+    ("more", "beside"),
+    [
+        ({"next_cursor": "x"}, {}),
+        ({"cursor": "x"}, {}),
+        ({"pageInfo": {"endCursor": "x"}}, {}),
+        ({}, {"nextCursor": "x"}),
+        ({}, {"paging": {"cursorNext": "x"}}),
+        ({"hasMore": True}, {}),
+        ({"has_next_page": True}, {}),
+        ({"pageInfo": {"hasNextPage": True}}, {}),
+        ({"nextCursor": None, "hasMore": True}, {}),
+        ({}, {"meta": {"hasNext": True}}),
+    ],
+)
+def test_an_end_that_hides_further_pages_is_refused(
+    more: dict[str, Any], beside: dict[str, Any]
+) -> None:
+    """A cursor under a name that is not known must not be taken for none."""
+    body = json.dumps({"success": True, "data": {"memoList": [], **more}, **beside}).encode()
+    with pytest.raises(UnusableAnswerError, match=r"gives (no|a) cursor"):
+        parse_page(body, "memoList")
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"nextCursor": "", "hasMore": False},
+        {"nextCursor": None, "previousCursor": "x"},
+        {"cursor": None, "pageInfo": {"endCursor": ""}},
+        {"hasMore": "true"},
+        {"memoList": [{"cursorId": "x", "hasMore": True}]},
+    ],
+)
+def test_an_end_in_other_words_is_an_end(more: dict[str, Any]) -> None:
+    """Null, empty, false, a cursor back, and what stands in the records."""
+    body = json.dumps({"success": True, "data": {"memoList": [], **more}}).encode()
+    assert parse_page(body, "memoList").next_cursor is None
+
+
+def test_whether_an_answer_says_that_it_is_the_last() -> None:
+    """No key for a cursor at all is an end too, but one that deserves a remark."""
+    for data, says in (({"nextCursor": None}, True), ({"nextCurosr": ""}, True), ({}, False)):
+        body = json.dumps({"success": True, "data": {"memoList": [], **data}}).encode()
+        assert parse_page(body, "memoList").says_end is says
+
+
+@pytest.mark.parametrize("record", ["{}", "[]", '{"id":"{[","x":{"y":[1]}}'])
+def test_a_page_of_too_many_records_is_refused_before_it_is_built(record: str) -> None:
+    """Ten thousand are taken, one more is not; brackets in texts and deeper ones do not count."""
+
+    def body(count: int) -> bytes:
+        records = ",".join([record] * count)
+        return f'{{"success":true,"data":{{"memoList":[{records}],"nextCursor":null}}}}'.encode()
+
+    if record.startswith("{"):
+        assert len(parse_page(body(10_000), "memoList").records) == 10_000
+    with pytest.raises(UnusableAnswerError, match="more than 10,000 records"):
+        parse_page(body(10_001), "memoList")

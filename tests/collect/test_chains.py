@@ -230,14 +230,17 @@ def test_short_pages_are_taken_for_the_list_s_own_after_five_checks(short: int) 
 
 
 def test_the_first_page_after_a_resume_is_checked() -> None:
-    """The cursor's record has moved to the end meanwhile: the list goes on where it stood."""
-    server, store, chain = ListServer([f"r{n}" for n in range(12)]), Store(), chain_of()
+    """The cursor's record has moved far on meanwhile: the list goes on where it stood.
+
+    Full pages follow it there, and only the first of them shows, by the page before, that it moved.
+    """
+    server, store, chain = ListServer([f"r{n:02}" for n in range(20)]), Store(), chain_of()
     step(chain, server, store)
     chain = resumed(chain)
-    server.edit("r2", to_end=True)
+    for moved in (2, *range(12, 20)):
+        server.edit(f"r{moved:02}", to_end=True)
     read_all(chain, server, store)
     assert set(store.ids) == set(server.ids)
-    assert [each for each in store.ids if each != "r2"] == [f"r{n}" for n in range(12) if n != 2]
 
 
 def test_an_expired_cursor_that_gets_the_first_page_is_a_refused_one() -> None:
@@ -381,6 +384,17 @@ def test_an_unpaged_list_that_really_goes_on_is_followed() -> None:
     store.add(chain.take(Page(records("a", "b"), "b")))
     store.add(chain.take(Page(records("c"), None)))
     assert store.ids == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("says_end", [True, False])
+def test_an_end_without_a_word_after_a_full_page_gets_a_remark(count: int, says_end: bool) -> None:
+    """It may be an end; it may be that the API has a new name for its cursors."""
+    chain = chain_of(MEMO)
+    chain.take(Page(records("a", "b", "c"), "c"))
+    chain.take(Page(records(*"def"[:count]), None, says_end))
+    assert chain.ended
+    assert bool(chain.remark) is (count == 3 and not says_end)
 
 
 def test_a_failed_chain_is_tried_again_at_its_cursor() -> None:

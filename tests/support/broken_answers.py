@@ -44,7 +44,7 @@ BROKEN: dict[str, tuple[Reply, str]] = {
     "html": (Reply(data=answer(HTML, headers="Content-Type: text/html\r\n")), "HTML page"),
     "success false": (Reply(data=answer({"success": False, "reason": "왜"})), "success: 왜"),
     "empty 200": (Reply(data=answer(b"")), "is empty"),
-    "204": (Reply(data=b"HTTP/1.1 204 No Content\r\n\r\n"), "is empty"),
+    "204": (Reply(data=b"HTTP/1.1 204 No Content\r\n\r\n"), "answered 204"),
     "no list key": (Reply(data=answer({"success": True, "data": {}})), "memoList is missing"),
     "500 json": (Reply(data=answer({"reason": "아야"}, status="500 Oops")), "answered 500: 아야"),
     "502 html": (Reply(data=answer(HTML, status="502 Bad Gateway")), "answered 502"),
