@@ -100,9 +100,9 @@ class Chain:
 
     `name` is unique in the run; `label` is what a person calls the list. Of a dated list, `since`
     is the moment from which on it is asked for (None: from its beginning), `first_at` and `last_at`
-    are those of the first and the last record read; a `plain` one is not to be split. `dropped`:
-    it counts no more. `expected_pages`: a guess, None without one. `remark`: what is odd about how
-    it ended.
+    are those of the first and the last record read; a `plain` one is not to be split; one at its
+    `tail` is asked for without the moment. `dropped`: it counts no more. `expected_pages`: a guess,
+    None without one. `remark`: what is odd about how it ended.
     """
 
     endpoint: Endpoint
@@ -120,6 +120,7 @@ class Chain:
     expected_pages: float | None = None
     dropped: bool = False
     plain: bool = False
+    tail: bool = False
     _trail: list[TrailStep] = field(default_factory=list)
     _seen: set[str] = field(default_factory=set)
     _first: tuple[str, str] = ("", "")  # name and content of the record that the list began with
@@ -147,6 +148,11 @@ class Chain:
         return self.state != "reading"
 
     @property
+    def asked_since(self) -> datetime | None:
+        """The moment to ask the next page for: beyond its end, a range is the list as it is."""
+        return None if self.tail and self.cursor is not None else self.since
+
+    @property
     def straight(self) -> bool:
         """Whether the next page is one that was not read before."""
         return self._doubt is None and self._known_pages is None
@@ -169,6 +175,7 @@ class Chain:
             "dates": [each and each.isoformat() for each in (self.first_at, self.last_at)],
             "met": self._met,
             "plain": self.plain,
+            "tail": self.tail,
         }
 
     def take(self, page: Page) -> Storable:
@@ -204,6 +211,20 @@ class Chain:
         self.state = "done"
         self._met = True
         return self._store(Page(list(records), None))
+
+    def begin_tail(self, page: Page) -> Storable:
+        """Take the last page that a filter lets through; go on after it without the filter.
+
+        The cursor is the id of its last record, as those that the server gives are; should they be
+        something else, a memo names its own. After an empty page the last cursor serves again.
+        """
+        self.tail = True
+        if not page.records:
+            return self._nothing()
+        own = page.records[-1].get("cursorId")
+        by_id = not self._trail or self._trail[-1].next_cursor == self._trail[-1].last
+        cursor = self._last_of(page)[0] if by_id or not isinstance(own, str) else own
+        return self.take(Page(page.records, cursor))
 
     def reopen(self) -> bool:
         """Go on after all if another range was met, whose page is asked again; tell whether so."""
@@ -486,6 +507,7 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
         chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
     chain.first_at, chain.last_at = map(_moment, progress.get("dates", (None, None)))
     chain._met, chain.plain = progress.get("met", False), progress.get("plain", False)
+    chain.tail = progress.get("tail", False)
     return chain
 
 

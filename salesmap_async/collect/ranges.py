@@ -10,7 +10,8 @@ needed.
 What remains to be trusted is looked at on every page: a record without `createdAt` or id, out of
 order or from before the moment asked for shows that the filter cannot be. Then the ranges are
 dropped, and the first one goes on plainly to the end of the list. What no page shows is a record
-without a date that the filter keeps back: a list that had one in the last snapshot is not split.
+without a date that the filter keeps back: so the end of a range that meets no other one is asked
+for once more without the filter, and a list that had one in the last snapshot is not split.
 
 No I/O here.
 """
@@ -84,12 +85,14 @@ class Ranges:
         dated = self._lists.get(chain.endpoint.path)
         if dated is None or dated.plain or not (self._split or len(dated.ranges) > 1):
             return chain.take(page)
+        if chain.tail:
+            return chain.take(page)
         moments = _moments(page.records, chain)
         met = dated.next_beginning(chain)
         if met is not None and moments and moments[-1] > met and chain.straight:
             return chain.meet(page.records[: bisect_right(moments, met)])
         try:
-            storable = chain.take(page)
+            storable = chain.begin_tail(page) if _ends(chain, page) else chain.take(page)
         except ChainBrokenError as error:
             if chain.since is None:
                 raise
@@ -102,8 +105,11 @@ class Ranges:
     def blames_filter(self, chain: Chain, error: SalesmapError) -> bool:
         """Tell whether an error on the first page of a range is due to what it was asked for.
 
-        A server that only was out of order for a while has answered other ranges before.
+        A server that only was out of order for a while has answered other ranges before. And a
+        refusal of the record that a range ends with leaves it unknown whether that is the end.
         """
+        if chain.since is not None and chain.tail and isinstance(error, RequestRefusedError):
+            return True
         if chain.since is None or chain.pages:
             return False
         others = self._lists[chain.endpoint.path].ranges
@@ -250,6 +256,12 @@ class _DatedList:
             if each.first_at and each.last_at and each.last_at > each.first_at:
                 return (each.last_at - each.first_at) / each.pages
         return timedelta(0)
+
+
+def _ends(chain: Chain, page: Page) -> bool:
+    """Tell whether a range ends with `page`, by the word of a list that is asked with a filter."""
+    asked = chain.since is not None and chain.straight
+    return asked and page.next_cursor is None and (bool(page.records) or chain.cursor is not None)
 
 
 def _moments(records: Sequence[Mapping[str, Any]], chain: Chain) -> list[datetime]:

@@ -215,7 +215,11 @@ class Collector:
                     self._end_soon(limit)
                 try:
                     return await self._client.page(
-                        endpoint.path, endpoint.list_key, chain.cursor, slot, since=chain.since
+                        endpoint.path,
+                        endpoint.list_key,
+                        chain.cursor,
+                        slot,
+                        since=chain.asked_since,
                     )
                 finally:
                     self._in_flight.discard(limit)
