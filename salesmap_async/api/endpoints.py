@@ -36,7 +36,7 @@ Group = Literal["core", "optional"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
-    """One list of the API.
+    """One list of the API. Several may fill one table, each with ids of its own (`added`).
 
     `paged`: its answer carries cursors. `page_size`: records on a full page. `prior`: its usual
     share of a workspace's pages, which orders a first run. `id_key`: the key of a record's id.
@@ -61,6 +61,14 @@ class Endpoint:
     def chain_name(self) -> str:
         """The name under which this list's progress is kept, unique in the catalogue."""
         return self.path.removeprefix("/")
+
+
+def list_keys(table: str) -> tuple[str, ...]:
+    """Return the added keys that, before the id, tell the records of `table` apart."""
+    if table == SUBMISSION_TABLE:
+        return ("webFormId",)
+    added = (endpoint.added for endpoint in ENDPOINTS if endpoint.table == table)
+    return tuple(dict.fromkeys(key for pairs in added for key, _ in pairs))
 
 
 def submissions_of(form_id: str) -> Endpoint:

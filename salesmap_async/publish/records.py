@@ -1,9 +1,11 @@
 """The records of the work DB that a snapshot publishes, one at a time, in the published order.
 
 - Records of skipped chains are left out.
-- Of several versions of one id the one later in chain order (chain, page, position) counts.
-- First the records with an id, in the order of its bytes; then those without, in the order of
-  their text and chain.
+- Of several versions of one id the one later in chain order (chain, page, position) counts. Where
+  several lists fill a table, each with what it adds, an id belongs to its list.
+- First the records with an id, in the order of its bytes and of their lists; then those without, in
+  the order of their text and chain. Of these, equal ones of one list count once: a page that was
+  read twice.
 - What the collector adds (a submission's form) is part of the record; where the record says
   otherwise the added value counts, and the repair is counted.
 - A lone surrogate, in any value or nested key, becomes U+FFFD and is counted. Top-level keys stay
@@ -19,7 +21,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from sys import intern
 from typing import Any
 
@@ -175,17 +177,27 @@ class TableSource:
         return f"form {(row and row[0]) or '(no name)'} ({form_id})"
 
     def _versions(self, tally: Tally) -> Iterator[_Version]:
+        own_ids = any(chain.added for chain in self.chains)
         with reading_the_work_db():
-            latest: _Version | None = None
-            for version in self._work.execute(_WITH_ID, (self._table,)):
-                if latest is not None and latest[0] == version[0]:
-                    tally.duplicates += 1
-                elif latest is not None:
+            for select, is_same in (
+                (_WITH_ID, partial(_is_same_id, own_ids=own_ids)),
+                (_WITHOUT_ID, self._is_same_text),
+            ):
+                latest: _Version | None = None
+                for version in self._work.execute(select, (self._table,)):
+                    if latest is not None and is_same(latest, version):
+                        tally.duplicates += 1
+                    elif latest is not None:
+                        yield latest
+                    latest = version
+                if latest is not None:
                     yield latest
-                latest = version
-            if latest is not None:
-                yield latest
-            yield from self._work.execute(_WITHOUT_ID, (self._table,))
+
+    def _is_same_text(self, one: _Version, other: _Version) -> bool:
+        (_, chain, shape, body), (_, other_chain, other_shape, other_body) = one, other
+        if (chain, body) != (other_chain, other_body):
+            return False
+        return shape == other_shape or self._shape(shape).keys == self._shape(other_shape).keys
 
     def _read_shape(self, shape: int) -> _Shape:
         with reading_the_work_db():
@@ -243,6 +255,10 @@ def add_values(record: dict[str, Any], added: Mapping[str, Any]) -> int:
     overruled = sum(record.get(key) not in (None, value) for key, value in added.items())
     record.update(added)
     return overruled
+
+
+def _is_same_id(one: _Version, other: _Version, *, own_ids: bool) -> bool:
+    return one[0] == other[0] and (not own_ids or one[1] == other[1])
 
 
 def _loaded(record_id: str | None, shape: _Shape, body: bytes) -> tuple[Record, int]:

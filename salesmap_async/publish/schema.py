@@ -25,7 +25,7 @@ import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
-from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, list_keys
 from salesmap_async.exact_json import has_lone_surrogate, without_lone_surrogates
 from salesmap_async.sqlite_file import quoted
 from salesmap_async.store.kinds import Kind
@@ -69,9 +69,13 @@ class Column:
 
 @dataclass(frozen=True, slots=True)
 class Layout:
-    """One table. `columns` does not hold `id` and `_overflow`; `overflow` is (key, JSON key)."""
+    """One table. `columns` does not hold `id` and `_overflow`; `overflow` is (key, JSON key).
+
+    `key_columns`: those that are its primary key.
+    """
 
     table: str
+    key_columns: tuple[str, ...]
     columns: tuple[Column, ...]
     overflow: tuple[tuple[str, str], ...]
     mapped: tuple[tuple[str, str], ...]
@@ -87,12 +91,16 @@ class Layout:
 
         An empty blob is stored as NULL: see `rows.bindable`.
         """
-        columns = ", ".join(
-            f"{quoted(name)} {declared}".strip() for name, declared in self.typed_names[1:]
-        )
+        lone_key = " PRIMARY KEY" if self.key_columns == ("id",) else ""
+        parts = [f'"id" TEXT{lone_key}']
+        parts += [f"{quoted(name)} {kind}".strip() for name, kind in self.typed_names[1:]]
+        if not lone_key:
+            parts.append(f"PRIMARY KEY ({', '.join(map(quoted, self.key_columns))})")
         table, marks = quoted(self.table), ", ".join(["nullif(?, x'')"] * len(self.typed_names))
-        create = f'CREATE TABLE {table} ("id" TEXT PRIMARY KEY{", " if columns else ""}{columns})'
-        return create, f"INSERT INTO {table} VALUES ({marks})"
+        return (
+            f"CREATE TABLE {table} ({', '.join(parts)})",
+            f"INSERT INTO {table} VALUES ({marks})",
+        )
 
     def indexes(self) -> tuple[str, ...]:
         """Return the SQL of the indexes on the link columns."""
@@ -106,7 +114,8 @@ class Layout:
 
 def lay_out(table: str, kinds: Mapping[str, Collection[Kind]], *, id_key: str = "id") -> Layout:
     """Lay out `table` for records with the keys of `kinds`, each with the kinds of its values."""
-    required = {*_REQUIRED.get(table, ()), id_key}
+    lists = list_keys(table)
+    required = {*_REQUIRED.get(table, ()), *lists, id_key}
     keys = {*kinds, *required}
     own = {OVERFLOW} if id_key == "id" else {OVERFLOW, "id"}
     names = name_columns(keys, required=required, own=own)
@@ -117,6 +126,7 @@ def lay_out(table: str, kinds: Mapping[str, Collection[Kind]], *, id_key: str = 
     overflow = tuple((key, names[key] if has_lone_surrogate(key) else key) for key in spilled)
     return Layout(
         table=table,
+        key_columns=(*(names[key] for key in lists), "id"),
         columns=columns,
         overflow=overflow,
         mapped=(

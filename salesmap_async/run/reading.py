@@ -283,7 +283,7 @@ class RunReader:
 
 async def _begun_ranges(endpoints: Iterable[Endpoint], writer: Writer) -> list[Chain]:
     """Return the ranges that an earlier start of the run has split off these lists."""
-    by_path = {endpoint.path: endpoint for endpoint in endpoints if endpoint.dated}
+    by_path = {endpoint.path: endpoint for endpoint in endpoints}
     return [
         restored_chain(by_path[row.path], row)
         for row in await writer.stored_chains()

@@ -326,6 +326,7 @@ def webforms(**states: str) -> list[ChainSpec]:
     submissions: dict[str, list[dict[str, Any]]] = {
         "f1": [
             {"id": "s1", "peopleId": "p1", "contents": [{"label": "이름", "value": "가"}, {}]},
+            {"id": "s2", "personId": "p2"},
             {"id": "s2", "personId": "p2", "createdAt": "2026-01-01"},
             {"id": "s3", "peopleId": "stranger"},
             {"id": "s4", "peopleId": " "},
@@ -357,16 +358,73 @@ def test_submissions_are_filtered_counted_and_told(tmp_path: Path) -> None:
     )
     rows = rows_of(path, "webform_history")
     assert [(row["id"], row["peopleId"], row["webFormId"]) for row in rows] == [
-        ("s2", "p2", "f1"), ("s5", "p1", "f2"),
+        ("s1", "p1", "f1"), ("s2", "p2", "f1"), ("s5", "p1", "f2"),
     ]  # fmt: skip
     assert [event.text for event in events if isinstance(event, Note)][:3] == [
-        "webform_history: form 교육 문의 (f1): kept=1 dropped_missing=1 dropped_not_allowed=1",
+        "webform_history: form 교육 문의 (f1): kept=2 dropped_missing=1 dropped_not_allowed=1",
         "webform_history: form 데모 (f2): kept=1 dropped_missing=0 dropped_not_allowed=1",
         "webform_history: dropped_missing=1 dropped_not_allowed=2",
     ]
     row = manifest["webform_history"]
     assert (row.dropped_missing, row.dropped_not_allowed, row.duplicates) == (1, 2, 1)
     assert row.errors == "form 없어진 폼 (f3) is gone upstream: skipped"
+
+
+def test_submissions_that_are_numbered_per_form_are_all_there(tmp_path: Path) -> None:
+    """The ids of one form are not those of another: the key is (form, id)."""
+    chains = [
+        ChainSpec(
+            table="webform_history",
+            name=f"webForm/{form}/submit",
+            records=[{"id": number, "peopleId": "p1", "text": form} for number in (1, 2, 3, 3)],
+            added={"webFormId": form},
+        )
+        for form in ("f1", "f2", "f3")
+    ]
+    path, manifest = build(tmp_path, chains, allowed=["p1"], forms=dict.fromkeys(("f1", "f2")))
+    rows = rows_of(path, "webform_history")
+    found = [(row["id"], row["webFormId"], row["text"]) for row in rows]
+    assert found == [(str(n), form, form) for n in (1, 2, 3) for form in ("f1", "f2", "f3")]
+    assert manifest["webform_history"].duplicates == 3
+    with reading(path) as connection:
+        columns = connection.execute("PRAGMA table_info(webform_history)").fetchall()
+    assert [name for _, name, _, _, _, key in sorted(columns, key=lambda c: c[5]) if key] == [
+        "webFormId",
+        "id",
+    ]
+
+
+def test_fields_of_one_id_in_several_types_are_all_there(tmp_path: Path) -> None:
+    """`id` is the same for the same field of nine types: the key is (type, id)."""
+    chains = [
+        ChainSpec(
+            table="field",
+            name=f"field/{kind}",
+            records=[{"id": "f1", "name": f"이름 {kind}"}],
+            added={"objectType": kind},
+        )
+        for kind in ("people", "deal", "lead")
+    ]
+    path, _ = build(tmp_path, chains)
+    assert {row["objectType"]: row["name"] for row in rows_of(path, "field")} == {
+        kind: f"이름 {kind}" for kind in ("people", "deal", "lead")
+    }
+
+
+def test_equal_records_without_an_id_count_once_within_a_list(tmp_path: Path) -> None:
+    """A page that was read twice; another list's record is another one, however equal."""
+    same = {"name": "이름 없음", "tags": [1, 2]}
+    path, manifest = build(
+        tmp_path,
+        [
+            ChainSpec(
+                table="people", name="a", records=[same, same, {**same, "name": "다른 이름"}]
+            ),
+            ChainSpec(table="people", name="b", records=[same]),
+        ],
+    )
+    assert len(rows_of(path, "people")) == 3
+    assert (manifest["people"].duplicates, manifest["people"].without_id) == (1, 3)
 
 
 def test_records_of_skipped_chains_are_left_out(tmp_path: Path) -> None:
