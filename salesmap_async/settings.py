@@ -130,6 +130,11 @@ class Settings:
     only: tuple[str, ...] = _option((), "Read only these tables.")
     skip: tuple[str, ...] = _option((), "Do not read these tables.")
     include: tuple[str, ...] = _option((), "Read these optional tables too, or `all`.")
+    confirm_missing: int = _option(
+        20,
+        "Missing records of a table to ask for by id before they count as gone; 0: none.",
+        env="SALESMAP_CONFIRM_MISSING",
+    )
     allow_shrink: bool = _option(False, "Let the gate pass shrunken tables.")
 
     def __post_init__(self) -> None:
@@ -149,6 +154,7 @@ class Settings:
             ("concurrency", 1, 1000),
             ("max_retries", 0, None),
             ("max_answer_mib", 1, None),
+            ("confirm_missing", 0, None),
             ("min_interval_s", 0, _LONGEST_S),
             ("backoff_s", 0, _LONGEST_S),
             ("max_backoff_s", 0, _LONGEST_S),
@@ -161,6 +167,7 @@ class Settings:
             "concurrency",
             "max_retries",
             "max_answer_mib",
+            "confirm_missing",
         ):
             if not isinstance(getattr(self, name), int):
                 raise UsageError(f"{option_flag(name)} must be a whole number")

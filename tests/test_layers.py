@@ -53,7 +53,8 @@ DASHBOARD_LAYERS: tuple[tuple[str, ...], ...] = (
 
 ALLOWED_ONLY: dict[str, frozenset[str]] = {
     "publish": frozenset(
-        {*GROUND, "api.endpoints", "store.kinds", "store.shapes", "store.work_db"} - {"settings"}
+        {*GROUND, "api.endpoints", "store.kinds", "store.missing", "store.shapes", "store.work_db"}
+        - {"settings"}
     ),
     "sandbox": frozenset({"errors", "api.endpoints"}),
 }
@@ -67,7 +68,9 @@ OWNERS: dict[str, frozenset[str]] = {
     "aiohttp": frozenset({"api.client", "sandbox"}),
     "aiolimiter": frozenset({"api.throttle"}),
     # webforms: only the type of the connection that the writer lends to its job.
-    "aiosqlite": frozenset({"store.writer", "store.page_store", "collect.webforms"}),
+    "aiosqlite": frozenset(
+        {"store.writer", "store.page_store", "store.missing", "collect.webforms"}
+    ),
     "aiosqlite.connect": frozenset({"store.writer"}),
     "filelock": frozenset({"run.lock"}),
     "os.replace": frozenset({"files"}),

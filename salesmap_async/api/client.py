@@ -16,17 +16,20 @@ from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeVar
+from urllib.parse import quote
 
 import aiohttp
 from yarl import URL
 
-from salesmap_async.api.endpoints import WORKSPACE_PATH
+from salesmap_async.api.endpoints import WORKSPACE_PATH, Endpoint
 from salesmap_async.api.pages import (
+    NOT_FOUND,
     Page,
     http_date,
     is_api_answer,
     parse_data,
     parse_page,
+    parse_record,
     refusal_wait,
     server_reason,
 )
@@ -178,6 +181,26 @@ class Client:
         if cursor is not None:
             query["cursor"] = cursor
         return await self._ask(path, query, read, slot)
+
+    async def has_record(self, endpoint: Endpoint, record_id: str, slot: Slot) -> bool:
+        """Ask for one record by its id: does the server have it? Raises like `page`.
+
+        Another record in its place is no answer (UnusableAnswerError).
+        """
+        path = f"{endpoint.path}/{quote(record_id, safe='')}"
+
+        def read(answer: Answer) -> bool:
+            found = parse_record(answer.body, endpoint.single).get(endpoint.id_key)
+            if str(found) != record_id:
+                raise UnusableAnswerError(f"GET {path} answered with another record", status=200)
+            return True
+
+        try:
+            return await self._ask(path, {}, read, slot)
+        except RequestRefusedError as error:
+            if error.status == 400 and NOT_FOUND in error.reason:
+                return False
+            raise
 
     async def whoami(self) -> Whoami:
         """Ask `/user/me` which workspace the token belongs to. Raises like `page`."""

@@ -41,7 +41,8 @@ class Endpoint:
     `paged`: its answer carries cursors. `page_size`: records on a full page. `prior`: its usual
     share of a workspace's pages, which orders a first run. `id_key`: the key of a record's id.
     `added`: keys that the collector adds to each record, because only the path tells them.
-    `in_creation_order`: new records come last, and no edit moves one.
+    `single`: what one record is called in the answer to `<path>/<id>`; '' where there is no such
+    request. `in_creation_order`: new records come last, and no edit moves one.
     `dated`: it can be asked for from a moment on (`startDate`), by its records' `createdAt`.
     """
 
@@ -54,6 +55,7 @@ class Endpoint:
     prior: int = 1
     id_key: str = "id"
     added: tuple[tuple[str, str], ...] = ()
+    single: str = ""
     in_creation_order: bool = False
     dated: bool = False
 
@@ -88,14 +90,23 @@ def _camel(kebab: str) -> str:
 
 
 ENDPOINTS: tuple[Endpoint, ...] = (
-    Endpoint(table="organization", path="/organization", list_key="organizationList", prior=40),
-    Endpoint(table="people", path="/people", list_key="peopleList", prior=80),
-    Endpoint(table="deal", path="/deal", list_key="dealList", prior=60),
-    Endpoint(table="lead", path="/lead", list_key="leadList", page_size=10, prior=50),
+    Endpoint(
+        table="organization",
+        path="/organization",
+        list_key="organizationList",
+        prior=40,
+        single="organization",
+    ),
+    Endpoint(table="people", path="/people", list_key="peopleList", prior=80, single="people"),
+    Endpoint(table="deal", path="/deal", list_key="dealList", prior=60, single="deal"),
+    Endpoint(
+        table="lead", path="/lead", list_key="leadList", page_size=10, prior=50, single="lead"
+    ),
     Endpoint(
         table="memo",
         path="/memo",
         list_key="memoList",
+        single="memo",
         prior=100,
         in_creation_order=True,
         dated=True,
@@ -117,6 +128,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         path="/custom-object",
         list_key="customObjectList",
         group="optional",
+        single="customObject",
         prior=10,
     ),
     *(
@@ -170,6 +182,22 @@ ENDPOINTS: tuple[Endpoint, ...] = (
     ),
 )
 
+LINKS: dict[str, str] = {
+    "organizationId": "organization",
+    "peopleId": "people",
+    "dealId": "deal",
+    "leadId": "lead",
+}
+"""Keys of a record that name a record of another list, and that list's table."""
+
+LINKING_TABLES = frozenset(
+    endpoint.table
+    for endpoint in ENDPOINTS
+    if endpoint.table == "memo" or not endpoint.in_creation_order
+)
+"""Tables whose links should lead somewhere: histories also tell of records that were deleted, and
+submissions of people who were."""
+
 CORE_TABLES: tuple[str, ...] = (
     *(endpoint.table for endpoint in ENDPOINTS if endpoint.group == "core"),
     SUBMISSION_TABLE,
@@ -195,6 +223,11 @@ def select_tables(
     if not chosen:
         raise UsageError("--only, --skip and --include leave no table to read")
     return chosen
+
+
+def single_of(table: str) -> Endpoint | None:
+    """Return the list of `table` whose records can be asked for one by one."""
+    return next((each for each in ENDPOINTS if each.table == table and each.single), None)
 
 
 def endpoints_of(tables: Iterable[str]) -> tuple[Endpoint, ...]:

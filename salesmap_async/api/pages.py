@@ -25,6 +25,7 @@ _NO_BRACKETS = bytes(set(range(256)) - set(b"{}[]"))
 CURSOR_KEYS = ("nextCursor", "nextCurosr")
 """The second spelling is the vendor's own on its pages for deals and leads."""
 
+NOT_FOUND = "찾을 수 없습니다"
 FORM_GONE = "웹 폼을 찾을 수 없습니다"
 _BODY_WAIT = re.compile(r"(\d+(?:\.\d+)?)\s*초\s*후")
 _LONGEST_REASON = 300
@@ -95,6 +96,16 @@ def is_api_answer(body: bytes) -> bool:
     return isinstance(answer, dict) and not {"success", "reason", "message", "error"}.isdisjoint(
         answer
     )
+
+
+def parse_record(body: bytes, single: str) -> dict[str, Any]:
+    """Return the one record of an answer. Raises UnusableAnswerError where it is not one."""
+    found = parse_data(body).get(single)
+    if isinstance(found, list) and len(found) == 1:
+        found = found[0]
+    if not isinstance(found, dict):
+        raise _unusable(f"the answer's {single} is not one record")
+    return found
 
 
 def server_reason(body: bytes) -> str:

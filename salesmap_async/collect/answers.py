@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Self
 
-from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async import exact_json
+from salesmap_async.api.endpoints import LINKING_TABLES, LINKS, SUBMISSION_TABLE
 from salesmap_async.api.pages import FORM_GONE
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
 from salesmap_async.errors import RequestRefusedError
@@ -63,6 +65,7 @@ def page_write(chain: Chain, storable: Storable, before: Position) -> PageWrite:
         page=storable.page,
         pages=position.pages,
         records=records,
+        links=_links_in(storable.records) if chain.endpoint.table in LINKING_TABLES else (),
         state=chain.state,
         progress=position.progress,
         error=chain.error,
@@ -70,3 +73,13 @@ def page_write(chain: Chain, storable: Storable, before: Position) -> PageWrite:
         known_pages=storable.known_pages,
         restart=storable.restart,
     )
+
+
+def _links_in(records: Iterable[Mapping[str, Any]]) -> set[tuple[str, str]]:
+    """Return (table, id) of every record that these name."""
+    return {
+        (target, exact_json.without_lone_surrogates(value))
+        for record in records
+        for key, target in LINKS.items()
+        if isinstance(value := record.get(key), str) and value.strip()
+    }

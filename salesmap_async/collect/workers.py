@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesmap_async.api.client import Client
-from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, Endpoint
 from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.collect.answers import Position, after_refusal, given_up, page_write
@@ -316,6 +317,42 @@ class Collector:
 
     def _end_soon(self, limit: asyncio.Timeout) -> None:
         limit.reschedule(asyncio.get_running_loop().time() + GRACE_S)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A single record to ask for."""
+
+    endpoint: Endpoint
+    record_id: str
+
+
+async def ask_records(
+    wanted: Sequence[Asked], *, client: Client, throttle: Throttle, stop: Stop
+) -> dict[Asked, bool | None]:
+    """Ask for each record by its id, as fast as the slots come: does the server have it?
+
+    None where it does not say. Raises StoppedError.
+    """
+    answers: dict[Asked, bool | None] = {}
+
+    async def ask(asked: Asked) -> None:
+        slot = await throttle.slot()
+        try:
+            answers[asked] = await client.has_record(asked.endpoint, asked.record_id, slot)
+        except StoppedError:
+            raise
+        except SalesmapError:
+            answers[asked] = None
+
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            for asked in wanted:
+                tasks.create_task(ask(asked))
+    except BaseExceptionGroup as group:
+        raise _first_cause(group) from None
+    stop.check()
+    return answers
 
 
 def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

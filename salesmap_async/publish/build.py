@@ -17,6 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 from salesmap_async.api.endpoints import (
     ALL_TABLES,
@@ -30,6 +31,7 @@ from salesmap_async.events import Listener, Note, Step
 from salesmap_async.files import fsync_file
 from salesmap_async.publish.carry import attached, carried_row, copy_table, tables_to_carry
 from salesmap_async.publish.manifest import (
+    CREATE_ABSENT,
     CREATE_COLUMN_MAP,
     CREATE_MANIFEST,
     ManifestRow,
@@ -41,9 +43,9 @@ from salesmap_async.publish.manifest import (
 from salesmap_async.publish.records import FormTally, Record, TableSource, Tally, index_work_db
 from salesmap_async.publish.rows import Fingerprint, RowMaker, bindable
 from salesmap_async.publish.schema import Layout, fold, lay_out
-from salesmap_async.sqlite_file import cure_of, opened, remove_with_leftovers
+from salesmap_async.sqlite_file import column_types, cure_of, opened, remove_with_leftovers
 from salesmap_async.store.kinds import Kind, Kinds
-from salesmap_async.store.work_db import open_work_db
+from salesmap_async.store.work_db import absent_rows, open_work_db, read_run_values
 
 _BATCH = 200
 _FOR_SPEED = """
@@ -101,11 +103,13 @@ class _Builder:
         self._work = work
         self._tell = tell
         self._stop = stop
+        self._missing: dict[str, dict[str, Any]] = {}
 
     def build(self, request: BuildRequest) -> tuple[ManifestRow, ...]:
         """Write every table; data tables first, in the catalogue's order."""
         self._tell(Step("build", request.building_db.name))
         index_work_db(self._work)
+        self._missing = read_run_values(self._work).get("missing", {})
         self._out.execute(CREATE_COLUMN_MAP)
         manifest = [
             self._read_table(table, request) for table in ALL_TABLES if table in request.tables
@@ -113,6 +117,7 @@ class _Builder:
         manifest += self._carry_tables(request)
         present = {fold(row.table) for row in manifest}
         manifest += [self._empty_table(table) for table in CORE_TABLES if table not in present]
+        self._write_absent(request)
         self._out.execute(CREATE_MANIFEST)
         write_manifest(self._out, manifest)
         write_run_info(self._out, {"run_tag": request.run_tag} | dict(request.run_info))
@@ -141,8 +146,22 @@ class _Builder:
             dropped_missing=sum(form.dropped_missing for form in tally.forms.values()),
             dropped_not_allowed=sum(form.dropped_not_allowed for form in tally.forms.values()),
             content_sha256=sha256,
+            **self._missing.get(table, {}),
             run_tag=request.run_tag,
             scope=str(request.run_info.get("webform_people", "")) * (table == SUBMISSION_TABLE),
+        )
+
+    def _write_absent(self, request: BuildRequest) -> None:
+        """Write down which missing records were asked for: by this run, else by earlier ones."""
+        self._out.execute(CREATE_ABSENT)
+        rows = absent_rows(self._work)
+        if request.carry_from is not None:
+            with opened(request.carry_from, "ro") as old:
+                if column_types(old, "absent"):
+                    kept = old.execute('SELECT "table", id, verdict, asked_at FROM absent')
+                    rows = [row for row in kept if row[0] not in request.tables] + rows
+        self._out.executemany(
+            "INSERT OR REPLACE INTO absent VALUES (?, ?, ?, ?)", sorted(map(tuple, rows))
         )
 
     def _kinds_of_published(self, source: TableSource) -> dict[str, set[Kind]]:

@@ -33,6 +33,7 @@ _COUNTERS = (
     "without_id",
     "dropped_missing",
     "dropped_not_allowed",
+    "unlisted",
 )
 
 

@@ -1,4 +1,4 @@
-"""What the final DB says about itself: the tables `manifest`, `run_info` and `column_map`.
+"""What the final DB says about itself: `manifest`, `run_info`, `column_map` and `absent`.
 
 Manifest and run info also lie beside the log, as JSON.
 """
@@ -17,7 +17,11 @@ from salesmap_async.files import write_text_atomically
 from salesmap_async.paths import RunPaths
 from salesmap_async.sqlite_file import column_types, quoted
 
-META_TABLES = ("manifest", "run_info", "column_map")
+META_TABLES = ("manifest", "run_info", "column_map", "absent")
+CREATE_ABSENT = (
+    'CREATE TABLE absent ("table" TEXT, "id" TEXT, "verdict" TEXT, "asked_at" TEXT,'
+    ' PRIMARY KEY ("table", "id"))'
+)
 CREATE_COLUMN_MAP = 'CREATE TABLE column_map ("table" TEXT, "key" TEXT, "column" TEXT)'
 
 RunInfo = Mapping[str, str | int | float | None]
@@ -31,7 +35,10 @@ class ManifestRow:
     """One table of the final DB. `run_tag`: the run that read it, '' if none has yet.
 
     `scope`: whose submissions `webform_history` holds (`deals` or `all`), '' for other tables.
-    `errors` is text for people; '' means none. The last counters are of submissions only.
+    `errors` is text for people; '' means none. `dropped_...` are of submissions only. `added` and
+    `gone` compare with the snapshot before (None: there was none, or the table was not read);
+    `gone_confirmed` were asked for by id and are gone, `unlisted` are there but in no list; so many
+    `orphans` are newly named by links and not there.
     """
 
     table: str
@@ -45,13 +52,19 @@ class ManifestRow:
     without_id: int = 0
     dropped_missing: int = 0
     dropped_not_allowed: int = 0
+    added: int | None = None
+    gone: int | None = None
+    gone_confirmed: int = 0
+    unlisted: int = 0
+    orphans: int = 0
     content_sha256: str
     run_tag: str
     scope: str = ""
 
 
 MANIFEST_COLUMNS: dict[str, str] = {
-    each.name: "INTEGER" if each.type == "int" else "TEXT" for each in fields(ManifestRow)
+    each.name: "INTEGER" if str(each.type).startswith("int") else "TEXT"
+    for each in fields(ManifestRow)
 }
 CREATE_MANIFEST = "CREATE TABLE manifest ({})".format(
     ", ".join(

@@ -30,12 +30,10 @@ from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import StoreError
 from salesmap_async.publish.repair import repair
 from salesmap_async.store.kinds import Kind, from_json
+from salesmap_async.store.missing import IDS_IN_ORDER
 from salesmap_async.store.shapes import MOST_SHAPES, Keys
 from salesmap_async.store.work_db import ChainRow, read_chains
 
-_INDEX = """
-CREATE INDEX IF NOT EXISTS record_in_order ON record ("table", id, chain, page, position)
-"""
 _PUBLISHED = """
 FROM record WHERE "table" = ? AND chain NOT IN (SELECT name FROM chain WHERE state = 'skipped')
 """
@@ -111,7 +109,7 @@ def reading_the_work_db() -> Iterator[None]:
 def index_work_db(work: sqlite3.Connection) -> None:
     """Make the published order cheap to read; repeatable."""
     with reading_the_work_db():
-        work.execute(_INDEX)
+        work.execute(IDS_IN_ORDER)
 
 
 class TableSource:

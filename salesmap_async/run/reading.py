@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.client import Client, Whoami
-from salesmap_async.api.endpoints import Endpoint, endpoints_of
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, Endpoint, endpoints_of
 from salesmap_async.api.throttle import Throttle
 from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.collect.dates import KnownDates
@@ -27,6 +27,7 @@ from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, Usag
 from salesmap_async.events import Listener, Note, RunStarted
 from salesmap_async.publish.published import Published, creation_times
 from salesmap_async.run.floor import Floor, floor_of
+from salesmap_async.run.missing import MissingRecords
 from salesmap_async.run.plan import RunPlan
 from salesmap_async.run.preflight import ask_workspace, check_workspace
 from salesmap_async.run.record import RunRecord, now
@@ -145,6 +146,7 @@ class RunReader:
             async with self._writer(whoami) as writer:
                 try:
                     await self._read_lists(client, throttle, writer, dates)
+                    await self._look_for_missing(client, throttle, writer)
                 except BaseException:
                     # What ended the run is what counts, not that the disk refuses this too.
                     with suppress(StoreError):
@@ -180,6 +182,26 @@ class RunReader:
         )
         chains = list(map(restored_chain, endpoints, rows))
         await collector.collect([*chains, *await _begun_ranges(endpoints, writer)])
+
+    async def _look_for_missing(self, client: Client, throttle: Throttle, writer: Writer) -> None:
+        """Ask for what no list gave, and read the lists anew that did not give everything (I9)."""
+        if self._plan.kind == "webform-only":
+            return
+        published = self._published
+        missing = MissingRecords(
+            tables=[table for table in self._plan.tables if table != SUBMISSION_TABLE],
+            final_db=self._settings.db_path,
+            published=published.tables_read if published else (),
+            most=self._settings.confirm_missing,
+            run_tag=self._plan.paths.run_tag,
+            writer=writer,
+            tell=self._tell,
+        )
+        findings = await missing.look(client, throttle, self._stop)
+        if findings.incomplete:
+            await writer.read_anew(findings.incomplete)
+            await self._read_lists(client, throttle, writer, {})
+            await missing.look(client, throttle, self._stop)
 
     def _known_dates(self) -> dict[str, KnownDates]:
         """Return when the records of the dated lists were created, by the last snapshot."""

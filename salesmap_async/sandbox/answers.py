@@ -17,11 +17,23 @@ from salesmap_async.sandbox.faults import Flavour, Shape
 REASON_NO_AUTHORIZATION = "헤더에서 Authorization을 찾을 수 없습니다."
 REASON_WRONG_AUTHORIZATION = "유효하지 않은 토큰입니다."
 REASON_NO_FORM = "웹 폼을 찾을 수 없습니다."
+_RECORD_NAMES = {
+    "/organization": "회사를",
+    "/people": "고객을",
+    "/deal": "딜을",
+    "/lead": "리드를",
+    "/memo": "메모를",
+}
 REASON_NO_CURSOR = "유효하지 않은 cursor입니다."
 
 _PAGE = (
     "<!DOCTYPE html><html><head><title>{title}</title></head><body><h1>{title}</h1></body></html>"
 )
+
+
+def reason_no_record(path: str) -> str:
+    """Return what the API says where the list at `path` has no record of the id asked for."""
+    return f"{_RECORD_NAMES.get(path, '레코드를')} 찾을 수 없습니다."
 
 
 def encode(payload: Any) -> bytes:

@@ -37,6 +37,8 @@ Action = Literal[
     "redirect",
     "huge",
     "empty_with_cursor",
+    "lose_page",
+    "cached_page",
     "call",
 ]
 Flavour = Literal["retry_after", "retry_after_date", "reason", "message", "none"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import unquote
 
 from salesmap_async.api.endpoints import ENDPOINTS, WORKSPACE_PATH, Endpoint, submissions_of
 from salesmap_async.sandbox.pages import (
@@ -21,7 +22,12 @@ Data = dict[str, Any]
 UnknownCursor = Literal["refuse", "empty"]
 
 _SUBMISSIONS = re.compile(r"/webForm/([^/]+)/submit")
+_ONE_OBJECT = frozenset({"/memo", "/custom-object"})
 _BY_PATH = {endpoint.path: endpoint for endpoint in ENDPOINTS}
+
+
+class NoSuchRecordError(Exception):
+    """A record that does not exist (any more), asked for by its id in the list at this path."""
 
 
 class NoSuchFormError(Exception):
@@ -32,23 +38,31 @@ class ListReader:
     """Reads the workspace as it is at the moment of each request.
 
     `unknown_cursor`: whether a paged list refuses a cursor it does not know, or ends there.
-    `date_filter`: what it makes of dates.
+    `date_filter`: what it makes of dates. `offset_cursors`: its cursors count records.
     """
 
     def __init__(
-        self, workspace: Workspace, *, unknown_cursor: UnknownCursor, date_filter: DateFilter
+        self,
+        workspace: Workspace,
+        *,
+        unknown_cursor: UnknownCursor,
+        date_filter: DateFilter,
+        offset_cursors: bool,
     ) -> None:
         self._workspace = workspace
         self._date_filter = date_filter
+        self._offset_cursors = offset_cursors
         self._unknown_cursor = unknown_cursor
         self._detours: dict[str, str | None] = {}
 
     def data(self, path: str, query: Mapping[str, str]) -> Data:
         """Return what is asked for.
 
-        Raises NoSuchFormError, BadParameterError, UnknownCursorError.
+        Raises NoSuchFormError, NoSuchRecordError, BadParameterError, UnknownCursorError.
         """
         endpoint = endpoint_at(path)
+        if endpoint is None and (found := _single_at(path)) is not None:
+            return self._record(*found)
         if endpoint is None:
             return self._me()
         try:
@@ -74,12 +88,24 @@ class ListReader:
         first_user = next(iter(self._workspace.table("user")), {})
         return {"user": {**first_user, "room": room}}
 
+    def _record(self, endpoint: Endpoint, record_id: str) -> Data:
+        """Return one record, a list of one for the lists that answer so."""
+        table = self._workspace.lists[endpoint.path]
+        place = table.position(record_id)
+        trash = self._workspace.trash.get(endpoint.path, {})
+        record = trash.get(record_id) if place is None else table.peek(place)
+        if record is None:
+            raise NoSuchRecordError(endpoint.path)
+        return {endpoint.single: record if endpoint.path in _ONE_OBJECT else [record]}
+
     def _page(self, endpoint: Endpoint, query: Mapping[str, str]) -> Data:
         table = self._table(endpoint)
         cursor = self._straight(query.get("cursor")) if endpoint.paged else None
         size = endpoint.page_size if endpoint.paged else max(1, len(table))
         filters = filters_of(endpoint.path, query, self._date_filter)
-        page = page_of(table, cursor=cursor, size=size, filters=filters)
+        page = page_of(
+            table, cursor=cursor, size=size, filters=filters, by_place=self._offset_cursors
+        )
         return list_data(endpoint, page, cursor=cursor)
 
     def _table(self, endpoint: Endpoint) -> Table:
@@ -96,7 +122,17 @@ class ListReader:
 
 def is_route(path: str) -> bool:
     """Tell whether the API has something at `path`."""
-    return path == WORKSPACE_PATH or endpoint_at(path) is not None
+    known = path == WORKSPACE_PATH or endpoint_at(path) is not None
+    return known or _single_at(path) is not None
+
+
+def _single_at(path: str) -> tuple[Endpoint, str] | None:
+    """Return the list and the id of a path that asks for one record; None for other paths."""
+    folder, _, record_id = path.rpartition("/")
+    endpoint = _BY_PATH.get(folder)
+    if endpoint is None or not endpoint.single or not record_id:
+        return None
+    return endpoint, unquote(record_id)
 
 
 def endpoint_at(path: str) -> Endpoint | None:

@@ -92,9 +92,17 @@ class SandboxPage:
 
 
 def page_of(
-    table: Table, *, cursor: str | None, size: int, filters: Filters = NO_FILTERS
+    table: Table,
+    *,
+    cursor: str | None,
+    size: int,
+    filters: Filters = NO_FILTERS,
+    by_place: bool = False,
 ) -> SandboxPage:
-    """Return the page after `cursor`. Raises UnknownCursorError."""
+    """Return the page after `cursor`. Raises UnknownCursorError.
+
+    `by_place`: the next cursor is an offset, which another record has once one before it is gone.
+    """
     first, last = filters.window(table)
     start = first if cursor is None else max(first, _place_of(table, cursor) + 1)
     if filters.links or filters.types:
@@ -105,7 +113,7 @@ def page_of(
     given = places[:size]
     return SandboxPage(
         records=[table.peek(place) for place in given],
-        last_cursor=_cursor_at(table, given[-1]) if given else None,
+        last_cursor=_cursor_at(table, given[-1], by_place=by_place) if given else None,
         more=len(places) > size,
     )
 
@@ -142,8 +150,8 @@ def _place_of(table: Table, cursor: str) -> int:
     return place
 
 
-def _cursor_at(table: Table, place: int) -> str:
-    return table.id_at(place) or f"{_PLACE}{place}"
+def _cursor_at(table: Table, place: int, *, by_place: bool) -> str:
+    return (None if by_place else table.id_at(place)) or f"{_PLACE}{place}"
 
 
 def _moment(query: Mapping[str, str], name: str, date_filter: DateFilter) -> int | None:

@@ -26,6 +26,7 @@ from salesmap_async.sandbox.lists import (
     Data,
     ListReader,
     NoSuchFormError,
+    NoSuchRecordError,
     UnknownCursor,
     endpoint_at,
     is_route,
@@ -41,7 +42,7 @@ SANDBOX_TOKEN = "sandbox-token"  # noqa: S105
 
 _NO_FORM_SHAPES: tuple[Shape, ...] = ("reason", "message", "error", "reason_list")
 _DATA_ACTIONS = frozenset({"no_list_key", "list_not_list", "drop_envelope", "success_false"})
-_CURSOR_ACTIONS = frozenset({"loop", "cycle", "empty_with_cursor"})
+_CURSOR_ACTIONS = frozenset({"loop", "cycle", "empty_with_cursor", "lose_page", "cached_page"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +57,8 @@ class Sandbox:
     """A running server; `async with` starts and stops it.
 
     `latency_s`: seconds before each answer. `unknown_cursor`: what a paged list says to a cursor
-    it does not know. `date_filter`: what it makes of `startDate` and `endDate`.
+    it does not know. `date_filter`: what it makes of `startDate` and `endDate`. `offset_cursors`:
+    its cursors count records instead of naming one.
     `quota_used_by_others`: what another client takes of each 100 requests.
     `arrivals_log`: file that gets one JSON line per arrival. `port` 0: any free one.
     """
@@ -71,6 +73,7 @@ class Sandbox:
         faults: Iterable[Fault] = (),
         unknown_cursor: UnknownCursor = "refuse",
         date_filter: DateFilter = "exact",
+        offset_cursors: bool = False,
         quota_used_by_others: int = 0,
         port: int = 0,
         arrivals_log: Path | None = None,
@@ -82,7 +85,12 @@ class Sandbox:
         self._authorization = f"Bearer {token}"
         self._quota = Quota(used_by_others=quota_used_by_others) if quota else None
         self._latency_s = latency_s
-        self._reader = ListReader(workspace, unknown_cursor=unknown_cursor, date_filter=date_filter)
+        self._reader = ListReader(
+            workspace,
+            unknown_cursor=unknown_cursor,
+            date_filter=date_filter,
+            offset_cursors=offset_cursors,
+        )
         self._port = port
         self._log = ArrivalsLog(arrivals_log) if arrivals_log else None
         self._script = FaultScript()
@@ -185,6 +193,8 @@ class Sandbox:
             return answers.error(400, str(error))
         except UnknownCursorError:
             return answers.error(400, answers.REASON_NO_CURSOR)
+        except NoSuchRecordError as error:
+            return answers.error(400, answers.reason_no_record(str(error)))
         except NoSuchFormError:
             shape = _NO_FORM_SHAPES[crc32(arrival.path.encode()) % len(_NO_FORM_SHAPES)]
             return answers.error(400, answers.REASON_NO_FORM, shape=shape)
@@ -194,7 +204,7 @@ class Sandbox:
         """Return the data of the good answer, nothing where that is an error too."""
         try:
             return self._reader.data(arrival.path, arrival.query)
-        except (BadParameterError, UnknownCursorError, NoSuchFormError):
+        except (BadParameterError, UnknownCursorError, NoSuchFormError, NoSuchRecordError):
             return {}
 
     async def _spoil(
@@ -235,13 +245,28 @@ class Sandbox:
         return broken.spoiled_response(fault, answers.encode(answers.success(data)))
 
     def _misled(self, fault: Fault, arrival: Arrival, list_key: str, data: Data) -> Data:
-        """Return a page whose cursor repeats, goes back, or follows an empty list."""
+        """Return another page, or one whose cursor repeats, goes back or follows an empty list."""
+        if fault.action in ("lose_page", "cached_page"):
+            return self._other_page(fault, arrival, data)
         if fault.action == "empty_with_cursor":
             return broken.with_cursor({**data, list_key: []}, self._reader.detour(arrival.cursor))
         if fault.action == "loop":
             return broken.with_cursor(data, arrival.cursor)
         first = self._reader.first_cursor(arrival.path, arrival.query)
         return data if arrival.cursor == first else broken.with_cursor(data, first)
+
+    def _other_page(self, fault: Fault, arrival: Arrival, data: Data) -> Data:
+        """Return a page further on; the pages before it are never given.
+
+        A lost page is one that the list passes over; a cached one is what was kept for the cursor
+        two pages on.
+        """
+        for _ in range(2 if fault.action == "cached_page" else 1):
+            cursor = data.get("nextCursor") or data.get("nextCurosr")
+            if cursor is None:
+                break
+            data = self._reader.data(arrival.path, {**arrival.query, "cursor": cursor})
+        return data
 
     async def _pause(self, seconds: float) -> None:
         if seconds > 0:

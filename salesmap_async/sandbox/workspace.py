@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 
 from salesmap_async.api.endpoints import ENDPOINTS
@@ -29,12 +29,14 @@ class Workspace:
     """What one Salesmap workspace holds. Its tables and submissions may be changed at any time.
 
     `lists` has every list by its path; `submissions` has each existing form's by the form's id.
+    `trash` has records by path and id that answer to their id and stand in no list.
     """
 
     workspace_id: str
     workspace_name: str
     lists: dict[str, Table]
     submissions: dict[str, list[Record]]
+    trash: dict[str, dict[str, Record]] = field(default_factory=dict)
 
     @classmethod
     def generate(

@@ -13,6 +13,7 @@ import aiosqlite
 
 from salesmap_async import exact_json
 from salesmap_async.store.kinds import Kinds
+from salesmap_async.store.missing import store_links
 from salesmap_async.store.page_write import PageWrite, StoredRecord
 from salesmap_async.store.shapes import Shapes
 
@@ -53,6 +54,7 @@ class PageStore:
                     for position, (record, shape) in enumerate(zip(records, shapes, strict=True))
                 ],
             )
+            await store_links(connection, page.links)
         ended = page.state != "reading"
         await connection.execute_fetchall(
             "UPDATE chain SET state = ?, pages = ?, rows = ? + CASE WHEN ? THEN 0 ELSE rows END,"

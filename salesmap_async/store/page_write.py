@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -35,7 +35,7 @@ class PageWrite:
     `page` numbers the pages of the chain from 0, `pages` counts them afterwards. `known_pages`,
     where given, is the range of stored pages (first, last) that this page was read again from:
     records that stand there byte for byte are not stored again. `restart` first drops everything
-    stored of the chain.
+    stored of the chain. `links`: (table, id) of what the records name in other lists.
     """
 
     chain: str
@@ -43,6 +43,7 @@ class PageWrite:
     page: int
     pages: int
     records: Sequence[StoredRecord]
+    links: Collection[tuple[str, str]] = ()
     state: ChainState
     progress: dict[str, Any]
     error: str

@@ -196,6 +196,13 @@ def values_of(table: str, key: str) -> str:
     )"""
 
 
+def absent_rows(connection: sqlite3.Connection) -> list[tuple[Any, ...]]:
+    """Return (table, id, verdict, asked_at) of the missing records that were asked for."""
+    if not connection.execute("SELECT 1 FROM sqlite_master WHERE name = 'absent'").fetchone():
+        return []  # a run of an earlier version
+    return connection.execute('SELECT "table", id, verdict, asked_at FROM absent').fetchall()
+
+
 def seconds_by_table(chains: Iterable[ChainRow]) -> dict[str, float]:
     """Return the seconds from the first to the last page of each table that has ended."""
     spans: dict[str, tuple[datetime, datetime]] = {}

@@ -23,6 +23,7 @@ from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener
 from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
+from salesmap_async.store.missing import MISSING_SCHEMA
 from salesmap_async.store.page_store import PageStore
 from salesmap_async.store.page_write import PageWrite
 from salesmap_async.store.work_db import (
@@ -185,6 +186,31 @@ class Writer:
 
         await self.run(drop)
 
+    async def read_anew(self, tables: Sequence[str]) -> None:
+        """Forget all that was read of these tables, ranges of their lists too.
+
+        That they are read a second time is remembered in the same transaction (`read_anew`).
+        """
+        again = sorted({*self._run.get("read_anew", ()), *tables})
+        marks = ", ".join("?" * len(tables))
+
+        async def forget(connection: aiosqlite.Connection) -> None:
+            rows = await connection.execute_fetchall(
+                f'SELECT name FROM chain WHERE "table" IN ({marks})', tables
+            )
+            self._pages.forget(row[0] for row in rows)
+            for statement in (
+                f'DELETE FROM record WHERE "table" IN ({marks})',
+                f'DELETE FROM chain WHERE "table" IN ({marks})',
+            ):
+                await connection.execute_fetchall(statement, tables)
+            await connection.execute_fetchall(
+                "INSERT OR REPLACE INTO run VALUES ('read_anew', ?)", (exact_json.dumps(again),)
+            )
+
+        await self.run(forget)
+        self._run["read_anew"] = again
+
     async def remember(self, **values: Any) -> None:
         """Store run-wide values in the `run` table."""
 
@@ -281,6 +307,8 @@ class Writer:
                 ],
             )
             await connection.commit()
+        for statement in MISSING_SCHEMA.split(";"):  # a run of an earlier version has none of it
+            await connection.execute_fetchall(statement)
         rows = await connection.execute_fetchall("SELECT key, value FROM run")
         self._run = {key: exact_json.loads(value.encode()) for key, value in map(tuple, rows)}
         await self._pages.prepare(connection)
