@@ -2,6 +2,7 @@
 
     SalesmapError             1  failed; the run can be resumed
     ├── UsageError            2  an option, the configuration or the preflight: nothing was touched
+    │   ├── StartRefusedError 2  options and paths are good; token, final DB or disk are not
     │   └── TagTakenError     2  (a generated tag is made anew instead)
     ├── TokenRefusedError     1  401 or 403 (the preflight turns it into a UsageError)
     ├── QuotaExhaustedError   1  refused with 429 for longer than the run may wait
@@ -59,6 +60,10 @@ class UsageError(SalesmapError):
     ) -> None:
         super().__init__(message, cure=cure)
         self.instead = instead
+
+
+class StartRefusedError(UsageError):
+    """The token, the final DB or the disk does not allow the start; the history tells of it."""
 
 
 class TagTakenError(UsageError):

@@ -70,7 +70,7 @@ def _table(findings: Sequence[Finding]) -> Table:
     table.add_column("state", no_wrap=True)
     table.add_column("found", overflow="fold")
     for each in findings:
-        said = Text(printable(each.said))
+        said = Text("\n".join(map(printable, each.said.splitlines())))
         if each.level != "ok" and each.cure:
             said.append(f"\n-> {printable(each.cure)}", style="italic")
         table.add_row(each.what, Text(each.level, style=_STYLES[each.level]), said)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from salesmap_async.times import span
+
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
-_STEPS = ((86_400, "d"), (3_600, "h"), (60, "min"), (1, "s"))
 
 
 def size(count: int | None) -> str:
@@ -17,20 +18,6 @@ def size(count: int | None) -> str:
     unit, length = next((each for each in _UNITS if count < 999.5 * each[1]), _UNITS[-1])
     amount = count / length
     return f"{amount:.1f} {unit}" if amount < 100 else f"{amount:.0f} {unit}"
-
-
-def span(time: timedelta | float) -> str:
-    """Return how long, in its two largest units: `1 d 2 h`, `3 min 5 s`, `42 s`."""
-    seconds = time.total_seconds() if isinstance(time, timedelta) else time
-    left = round(abs(seconds))
-    words: list[str] = []
-    for length, unit in _STEPS:
-        count, left = divmod(left, length)
-        if count or (unit == "s" and not words):
-            words.append(f"{count} {unit}")
-        elif words:
-            break
-    return " ".join(words[:2])
 
 
 def age(then: datetime | None, *, now: datetime | None = None) -> str:

@@ -15,10 +15,11 @@ from salesmap_async.cli.figures import age, clock, number, size
 from salesmap_async.cli.options import path_options
 from salesmap_async.cli.run import SANDBOX_DB
 from salesmap_async.commandline import path_command, run_command
+from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
-from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.history import NOT_STARTED, PUBLISHED
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
@@ -32,6 +33,7 @@ _ENDS = {
     "kept_aside": "is complete, but the final DB stayed locked",
     "refused": "is complete, but the gate refused it",
     "restored": "was a restore",
+    NOT_STARTED: "was not started",
 }
 
 
@@ -56,6 +58,10 @@ def status(run_tag: str | None, **options: Any) -> None:
 
 
 def _lines(found: Status) -> Iterator[str]:
+    freshness_lines = tuple(freshness(found.final, found.history))
+    yield from freshness_lines
+    if freshness_lines:
+        yield ""
     yield from _about_the_run(found)
     yield ""
     sections = (

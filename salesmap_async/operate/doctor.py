@@ -23,7 +23,9 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import ignore
+from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile, look_at
+from salesmap_async.operate.runs import read_runs
 from salesmap_async.paths import lock_path
 from salesmap_async.run.checks import Finding, machine_checks
 from salesmap_async.run.lock import is_held
@@ -42,12 +44,14 @@ _MEANINGS = {
 
 def examine_locally(settings: Settings) -> Iterator[Finding]:
     """Check everything that needs no network."""
+    final = look_at(settings.db_path)
+    yield _recent_runs(settings, final)
     yield from machine_checks(settings)
     yield _run_lock(settings.db_path)
     beside = sidecars(settings.db_path)
     yield from (_sidecar(settings.db_path, each) for each in beside)
     yield _users(settings.db_path, beside)
-    yield _final_db(look_at(settings.db_path), settings.db_path)
+    yield _final_db(final, settings.db_path)
     yield _token(settings)
 
 
@@ -88,6 +92,18 @@ def _client(settings: Settings, token: Secret, throttle: Throttle, stop: Stop) -
         ca_file=settings.ca_file,
         proxy=settings.proxy,
     )
+
+
+def _recent_runs(settings: Settings, final: SnapshotFile | None) -> Finding:
+    what = "recent runs"
+    try:
+        history = read_runs(settings, most=1)
+    except UsageError as error:
+        return Finding(what=what, level="warning", said=str(error), cure=error.cure)
+    said = "\n".join(freshness(final, history)) or "none yet"
+    if not history.unpublished:
+        return Finding(what=what, level="ok", said=said)
+    return Finding(what=what, level="warning", said=said, cure="`status` says how to go on")
 
 
 def _run_lock(final_db: Path) -> Finding:

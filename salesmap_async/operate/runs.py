@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import takewhile
 from pathlib import Path
 
 from salesmap_async.paths import history_path
 from salesmap_async.run.history import (
+    NOT_STARTED,
     PUBLISHED,
     RESTORE,
     RESTORED,
@@ -30,6 +32,7 @@ class RunEntry:
 
     `started_at` is its last start. `seconds` counts the reading of all starts, or from the start
     to the end where only those are known; `rows` what was published, or else read. None: unknown.
+    A start that was refused is an entry of its own, with no `starts`.
     `size_bytes` is the published file's.
     """
 
@@ -68,8 +71,21 @@ class RunHistory:
 
     @property
     def last_run(self) -> RunEntry | None:
-        """The most recently active run that is not a restore."""
-        return next((run for run in self.runs if run.kind != RESTORE), None)
+        """The most recently active run: no restore, and not a start that was refused."""
+        runs = (run for run in self.runs if run.kind != RESTORE and run.status != NOT_STARTED)
+        return next(runs, None)
+
+    @property
+    def last_refused(self) -> RunEntry | None:
+        """The last start, if it was refused; None where it was not."""
+        last = next((run for run in self.runs if run.kind != RESTORE), None)
+        return last if last is not None and last.status == NOT_STARTED else None
+
+    @property
+    def unpublished(self) -> tuple[RunEntry, ...]:
+        """Runs and refused starts that ended since the last published run, newest first."""
+        since = takewhile(lambda run: run.status != PUBLISHED, self.runs)
+        return tuple(run for run in since if run.kind != RESTORE and run.status != RUNNING)
 
     @property
     def last_published(self) -> RunEntry | None:
@@ -111,8 +127,9 @@ def read_runs(
     recent = history_of(settings).recent_runs(settings.db_path, most=most, also=also)
     busy = is_held(settings.db_path)
     runs = [entry_of(run, settings) for run in recent.runs]
-    if busy and runs and runs[0].status == KILLED:
-        runs[0] = replace(runs[0], status=RUNNING)
+    newest = next((at for at, run in enumerate(runs) if run.status != NOT_STARTED), None)
+    if busy and newest is not None and runs[newest].status == KILLED:
+        runs[newest] = replace(runs[newest], status=RUNNING)
     return RunHistory(
         runs=tuple(runs),
         left_out=recent.left_out,
@@ -145,7 +162,7 @@ def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
         status=status,
         kind=line.kind or "full",
         final_db=settings.db_path,
-        starts=run.starts or 1,
+        starts=run.starts or (0 if status == NOT_STARTED else 1),
         started_at=started_at,
         ended_at=ended_at,
         seconds=line.seconds if line.seconds is not None else _between(started_at, ended_at),

@@ -26,7 +26,7 @@ from salesmap_async.operate.runs import (
     read_runs,
 )
 from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED, RESTORE
+from salesmap_async.run.history import NOT_STARTED, PUBLISHED, RESTORE
 from salesmap_async.run.plan import make_plan
 from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import sidecars
@@ -132,6 +132,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
         history=history,
         advice=advise(
             run=run,
+            refused=history.last_refused is not None,
             busy=history.busy,
             checkpoint=checkpoint,
             final=final,
@@ -144,13 +145,14 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
 def advise(
     *,
     run: RunEntry | None,
+    refused: bool,
     busy: bool,
     checkpoint: Checkpoint | None,
     final: SnapshotFile | None,
     has_backups: bool,
     restored: RunEntry | None,
 ) -> Advice:
-    """Return the one next step."""
+    """Return the one next step; `refused`: the last start was, so that its reason comes first."""
     if busy:
         return Advice(command="status", why="A program is at work on this DB: wait for the end.")
     if final is not None and final.problem and not final.locked:
@@ -161,8 +163,14 @@ def advise(
             why="The final DB is damaged and there is no backup: move it away, then take a new "
             "snapshot.",
         )
-    if run is None or run.kind == RESTORE:
+    if run is None or run.kind == RESTORE or run.status == NOT_STARTED:
         return Advice(command="run", why="This takes a snapshot.")
+    if run.status == PUBLISHED and refused:
+        return Advice(
+            command="run",
+            why="The last start was refused: mend what it says above; then this takes the next "
+            "snapshot.",
+        )
     if run.status == PUBLISHED:
         return Advice(command="run", why="Nothing is left to do; this takes the next snapshot.")
     fresh = ("--webform-only",) if run.kind == "webform-only" and final is not None else ()

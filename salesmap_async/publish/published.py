@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.errors import LockedError, UsageError
+from salesmap_async.errors import LockedError, StartRefusedError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.sqlite_file import (
     column_types,
@@ -47,7 +47,7 @@ class Published:
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
     """Return what `path` holds; None when there is no file, or an empty one.
 
-    Raises LockedError when it stays locked for `timeout_s`, UsageError when it is not a database
+    Raises LockedError when it stays locked for `timeout_s`, StartRefusedError when it is not a database
     or is damaged.
     """
     try:
@@ -62,12 +62,12 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
                 f"{path} is locked by another program",
                 cure="close the program that writes to it, then run again",
             ) from error
-        raise UsageError(
+        raise StartRefusedError(
             f"{path} is not a database, or it is damaged: {error}",
             cure="move it away, or restore a backup over it, then run again",
         ) from error
     except OSError as error:
-        raise UsageError(
+        raise StartRefusedError(
             f"{path} cannot be read: {error}", cure="check its permissions, then run again"
         ) from error
 

@@ -24,6 +24,8 @@ Level = Literal["ok", "warning", "failed"]
 
 SMALLEST_FREE_BYTES = 50 * 1024 * 1024
 PATHS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
+DISK_SPACE = "disk space"
+"""The check of that name."""
 _NETWORK = frozenset(
     {"nfs", "nfs4", "cifs", "smb3", "smbfs", "9p", "afs", "ceph", "glusterfs", "lustre"}
     | {"fuse.sshfs", "fuse.rclone", "fuse.s3fs", "davfs", "fuse.davfs2", "vboxsf", "drvfs"}
@@ -122,7 +124,7 @@ def _space_on(settings: Settings, folder: Path, names: list[str], size: int) -> 
     said = f"{free >> 20:,} MiB are free on the disk of {folder} ({flags})"
     if free < needed:
         return Finding(
-            what="disk space",
+            what=DISK_SPACE,
             level="failed",
             said=f"only {said}, a run needs about {needed >> 20:,} MiB",
             cure="free some space (`prune` says what can go), or use another disk",
@@ -130,13 +132,13 @@ def _space_on(settings: Settings, folder: Path, names: list[str], size: int) -> 
     to_come = _backups_to_come(settings) * size if "backup_dir" in names else 0
     if free < needed + to_come:
         return Finding(
-            what="disk space",
+            what=DISK_SPACE,
             level="warning",
             said=f"{said}; {settings.keep_backups} backups will take {to_come >> 20:,} MiB more",
             cure="lower --keep-backups, or use another --backup-dir",
         )
     return Finding(
-        what="disk space", level="ok", said=f"{said}; a run needs about {needed >> 20:,} MiB"
+        what=DISK_SPACE, level="ok", said=f"{said}; a run needs about {needed >> 20:,} MiB"
     )
 
 

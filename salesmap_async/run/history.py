@@ -22,6 +22,8 @@ from salesmap_async.errors import PublishError, UsageError
 STARTED = "started"
 PUBLISHED = "published"
 RESTORED = "restored"
+NOT_STARTED = "not_started"
+"""A start that was refused before the run began: one line, with a tag of its own."""
 RESTORE = "restore"
 """The kind of a line about a restore; the others are those of runs."""
 
@@ -187,7 +189,7 @@ class History:
         """Return the `most` newest runs of this DB (None: all), and run `also`.
 
         They are more where it takes more to have the last one that published, and the last one
-        that is no restore.
+        that is no restore and no refused start.
         """
         raw_lines = self._raw_newest_first()
         recent = _Recent(str(final_db), most)
@@ -254,7 +256,7 @@ class _Recent:
         if run.line.final_db == self._final_db:
             self._own_tags.add(line.run_tag)
             self._has_published |= run.line.status == PUBLISHED
-            self._has_run |= run.line.kind != RESTORE
+            self._has_run |= run.line.kind != RESTORE and run.line.status != NOT_STARTED
 
     def add_older(self, raw: bytes, also: str | None) -> None:
         tag = _tag_in(raw)

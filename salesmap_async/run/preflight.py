@@ -9,13 +9,14 @@ from salesmap_async.api.client import Client, Whoami
 from salesmap_async.errors import (
     RequestRefusedError,
     SalesmapError,
+    StartRefusedError,
     TokenRefusedError,
     UnusableAnswerError,
     UsageError,
 )
 from salesmap_async.events import Listener, Note, Warned
 from salesmap_async.publish.published import Published
-from salesmap_async.run.checks import machine_checks
+from salesmap_async.run.checks import DISK_SPACE, machine_checks
 from salesmap_async.settings import Settings
 
 TOLERATED_SKEW_S = 300.0
@@ -25,7 +26,8 @@ def check_paths(settings: Settings) -> None:
     """Raise UsageError for the first thing that `doctor` would call failed on this machine."""
     for finding in machine_checks(settings):
         if finding.level == "failed":
-            raise UsageError(finding.said, cure=finding.cure)
+            refusal = StartRefusedError if finding.what == DISK_SPACE else UsageError
+            raise refusal(finding.said, cure=finding.cure)
 
 
 def check_workspace(
@@ -36,7 +38,7 @@ def check_workspace(
     final_db: Path,
     tables: Collection[str],
 ) -> None:
-    """Raise UsageError when two workspaces' data would meet in the final DB.
+    """Raise StartRefusedError when two workspaces' data would meet in the final DB.
 
     `tables` are those that the run replaces. An unknown workspace may replace a whole snapshot, but
     not a part of one.
@@ -45,13 +47,13 @@ def check_workspace(
         return
     held = published.workspace_name or published.workspace_id
     if workspace_id is not None:
-        raise UsageError(
+        raise StartRefusedError(
             f"{final_db} holds workspace {held}, but this run reads "
             f"{workspace_name or workspace_id}",
             cure="use another --db-path for this workspace, or the other workspace's token",
         )
     if set(published.rows) - set(tables):
-        raise UsageError(
+        raise StartRefusedError(
             f"{final_db} holds workspace {held}; the API does not tell whose this token "
             "is, so its tables cannot be mixed with those",
             cure="read all tables, or use another --db-path",
@@ -59,13 +61,14 @@ def check_workspace(
 
 
 async def ask_workspace(client: Client, tell: Listener) -> Whoami:
-    """Ask whose token this is. Raises UsageError for a refused token, SalesmapError when the API
-    cannot be reached; any other answer only warns, and the workspace stays unknown.
+    """Ask whose token this is; where the answer does not tell, warn: the workspace stays unknown.
+
+    Raises StartRefusedError for a refused token, SalesmapError when the API cannot be reached.
     """
     try:
         whoami = await client.whoami()
     except TokenRefusedError as error:
-        raise UsageError(f"the token is not accepted: {error}", cure=error.cure) from None
+        raise StartRefusedError(f"the token is not accepted: {error}", cure=error.cure) from None
     except UnusableAnswerError as error:
         if error.status != 200:
             raise SalesmapError(f"the API cannot be reached: {error}", cure=error.cure) from None

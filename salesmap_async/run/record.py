@@ -1,7 +1,8 @@
 """The trace that one start of a run leaves in the history.
 
-A `started` line and one end line, unless the process is killed. Ends with exit code 2 or 5 leave
-none: nothing has begun then.
+A `started` line and one end line, unless the process is killed. A start that is refused before it
+begins leaves one `not_started` line, under a tag of its own, so that no run of an earlier start
+changes; wrong options and a lock that is held leave none.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,13 @@ from salesmap_async.errors import (
     PublishError,
     RunLockedError,
     SalesmapError,
+    StartRefusedError,
     UsageError,
     exit_code_of,
 )
 from salesmap_async.events import Listener, RunEnded, Warned
 from salesmap_async.paths import RunPaths
-from salesmap_async.run.history import PUBLISHED, STARTED, History
+from salesmap_async.run.history import NOT_STARTED, PUBLISHED, STARTED, History
 from salesmap_async.stop import Stop
 from salesmap_async.store.work_db import RunKind
 
@@ -103,6 +105,30 @@ class RunRecord:
             "run_info_path": _if_there(self._paths.run_info_json),
         }
         History(self._paths.history_file).append(line | facts)
+
+
+@contextmanager
+def noting_refusals(paths: RunPaths, kind: RunKind) -> Iterator[None]:
+    """Leave a `not_started` line where the start of a planned run is refused in this block."""
+    try:
+        yield
+    except StartRefusedError as error:
+        moment = datetime.now(UTC)
+        said_at = moment.isoformat(timespec="milliseconds")
+        line = {
+            "run_tag": f"{moment:%Y%m%d_%H%M%S_%f}",
+            "status": NOT_STARTED,
+            "started_at": said_at,
+            "at": said_at,
+            "ended_at": said_at,
+            "kind": kind,
+            "final_db_path": str(paths.final_db),
+            "pid": os.getpid(),
+            "error": str(error),
+        }
+        with suppress(PublishError):  # e.g. a full disk: the error itself tells why
+            History(paths.history_file).append(line)
+        raise
 
 
 def now() -> str:

@@ -14,7 +14,13 @@ from typing import TypeVar
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.collect.webforms import Webforms
-from salesmap_async.errors import LockedError, PublishError, TagTakenError, UsageError
+from salesmap_async.errors import (
+    LockedError,
+    PublishError,
+    StartRefusedError,
+    TagTakenError,
+    UsageError,
+)
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.manifest import ManifestRow, RunInfo
@@ -38,7 +44,7 @@ from salesmap_async.run.reading import (
     is_complete,
     read_collected,
 )
-from salesmap_async.run.record import RunRecord
+from salesmap_async.run.record import RunRecord, noting_refusals
 from salesmap_async.settings import Settings
 from salesmap_async.stop import Stop
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
@@ -75,10 +81,11 @@ async def take_snapshot(
     stop = stop or Stop()
     while True:
         plan = make_plan(settings)
-        check_paths(plan.settings)
         try:
-            with run_lock(plan.settings.db_path), RunLog() as log:
-                return await _Run(plan, tell_all(log, unfailing(listener, log)), stop).do()
+            with noting_refusals(plan.paths, plan.kind):
+                check_paths(plan.settings)
+                with run_lock(plan.settings.db_path), RunLog() as log:
+                    return await _Run(plan, tell_all(log, unfailing(listener, log)), stop).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
@@ -128,7 +135,7 @@ class _Run:
         except LockedError as error:
             if self._plan.kind == "webform-only":
                 raise
-            raise UsageError(str(error), cure=error.cure) from error
+            raise StartRefusedError(str(error), cure=error.cure) from error
 
     async def _read(self, published: Published | None, webforms: Webforms | None) -> None:
         """Read what is left to read; a run that has read everything needs neither API nor token."""

@@ -130,6 +130,11 @@ def _why(found: Status) -> str:
         return _WHY_NOW[advice.command]
     if "--resume-run-tag" in advice.arguments:
         return _why_resume(advice, run.status, is_complete=_is_complete(found))
+    refused = found.history.last_refused
+    if run.status == PUBLISHED and refused is not None:
+        return (
+            f"마지막 시작이 거부되었습니다({refused.error}). 원인을 해결한 뒤 새 스냅샷을 받습니다."
+        )
     if run.status == PUBLISHED:
         return "할 일이 없습니다. 다음 스냅샷을 받는 명령입니다."
     return "이 실행은 이어 갈 수 없습니다. 처음부터 새로 읽습니다."
