@@ -47,8 +47,8 @@ class Published:
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
     """Return what `path` holds; None when there is no file, or an empty one.
 
-    Raises LockedError when it stays locked for `timeout_s`, StartRefusedError when it is not a database
-    or is damaged.
+    Raises LockedError when it stays locked for `timeout_s`, StartRefusedError when it is no
+    database or is damaged.
     """
     try:
         if not path.exists() or path.stat().st_size == 0:
