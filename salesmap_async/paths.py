@@ -48,6 +48,10 @@ class RunPaths:
     def log_file(self) -> Path:
         return self.log_dir / f"salesmap_snapshot_{self.run_tag}.log"
 
+    def has_traces(self) -> bool:
+        """Tell whether a run of this tag has left a folder, a log or a report."""
+        return any(each.exists() for each in (self.work_dir, self.log_file, self.manifest_json))
+
     @property
     def history_file(self) -> Path:
         return history_path(self.log_dir)

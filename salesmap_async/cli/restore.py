@@ -38,7 +38,7 @@ def restore(backup: str | None, yes: bool, **options: Any) -> None:
             settings, "restore", *(() if isinstance(error, UsageError) else again)
         )
         chosen = _chosen(settings, backup)
-        check_backup(chosen)
+        check_backup(chosen, settings.db_path)
         _confirm(settings, chosen, yes=yes)
         with progress_listener(Verbosity(bars=False)) as tell:
             restored = restore_backup(settings, chosen, tell=tell)
@@ -48,7 +48,7 @@ def restore(backup: str | None, yes: bool, **options: Any) -> None:
 
 def _list(settings: Settings) -> None:
     console = Console(highlight=False)
-    backups = list_backups(settings.backup_dir, settings.db_path)
+    backups = list_backups(settings)
     if not backups:
         _say(console, f"There is no backup of {settings.db_path} in {settings.backup_dir}.")
         return
@@ -82,7 +82,7 @@ def _chosen(settings: Settings, wanted: str) -> SnapshotFile:
     try:
         return choose_backup(settings, wanted)
     except UsageError:
-        backups = list_backups(settings.backup_dir, settings.db_path)
+        backups = list_backups(settings)
         if backups:
             Console(stderr=True, highlight=False).print(_table(backups))
         raise

@@ -7,27 +7,28 @@ from pathlib import Path
 
 from salesmap_async.errors import UsageError
 from salesmap_async.operate.look import SnapshotFile, look_at
-from salesmap_async.publish.backup import backup_names
+from salesmap_async.publish.kept import backups_of
 from salesmap_async.settings import Settings
 
 
-def list_backups(backup_dir: Path, final_db: Path) -> tuple[SnapshotFile, ...]:
-    """Return the backups of `final_db`, the most recently made first.
+def list_backups(settings: Settings) -> tuple[SnapshotFile, ...]:
+    """Return the backups of `settings.db_path`, that with the newest snapshot first.
 
     Raises UsageError where the folder cannot be read.
     """
-    name = backup_names(final_db.stem, final_db.suffix)
     try:
-        paths = [each for each in backup_dir.iterdir() if name.fullmatch(each.name)]
-    except FileNotFoundError:
-        return ()
+        backups = backups_of(
+            settings.db_path,
+            settings.backup_dir,
+            was_run=lambda tag: settings.paths(tag).has_traces(),
+        )
     except OSError as error:
         raise UsageError(
-            f"--backup-dir {backup_dir} cannot be read: {error.strerror}",
+            f"--backup-dir {settings.backup_dir} cannot be read: {error.strerror}",
             cure="check its permissions",
         ) from None
-    found = [backup for path in paths if path.is_file() and (backup := look_at(path))]
-    return tuple(sorted(found, key=lambda each: (each.changed_at, each.path.name), reverse=True))
+    looked_at = (look_at(backup.path) for backup in backups)
+    return tuple(file for file in looked_at if file is not None)
 
 
 def choose_backup(settings: Settings, wanted: str) -> SnapshotFile:
@@ -35,7 +36,7 @@ def choose_backup(settings: Settings, wanted: str) -> SnapshotFile:
 
     Raises UsageError where that is none, or more than one.
     """
-    backups = list_backups(settings.backup_dir, settings.db_path)
+    backups = list_backups(settings)
     named = [each for each in backups if each.path.name == wanted]
     if named:
         return named[0]

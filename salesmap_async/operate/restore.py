@@ -20,7 +20,7 @@ from typing import Any
 from salesmap_async.errors import LockedError, PublishError, SalesmapError, UsageError
 from salesmap_async.events import Listener, Step, Warned
 from salesmap_async.files import fsync_directory, fsync_file
-from salesmap_async.operate.look import SnapshotFile, damage_in
+from salesmap_async.operate.look import SnapshotFile, damage_in, look_at
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import back_up
 from salesmap_async.publish.replace import copy_into, install
@@ -47,8 +47,11 @@ class Restored:
     damaged: bool
 
 
-def check_backup(backup: SnapshotFile) -> None:
-    """Raise UsageError unless the file is whole and says which run made it."""
+def check_backup(backup: SnapshotFile, final_db: Path) -> None:
+    """Raise UsageError unless the file is whole, says which run made it, and is of the workspace.
+
+    Another workspace's snapshot never replaces what `final_db` holds.
+    """
     problem = backup.problem
     try:
         problem = problem or damage_in(backup.path)
@@ -62,6 +65,19 @@ def check_backup(backup: SnapshotFile) -> None:
         raise UsageError(
             f"{backup.path} cannot be restored: it has no run_info that names its run",
             cure="choose another backup",
+        )
+    _check_workspace(backup, look_at(final_db))
+
+
+def _check_workspace(backup: SnapshotFile, present: SnapshotFile | None) -> None:
+    if present is None or None in (present.workspace_id, backup.workspace_id):
+        return
+    if present.workspace_id != backup.workspace_id:
+        raise UsageError(
+            f"{backup.path} is a snapshot of workspace "
+            f"{backup.workspace_name or backup.workspace_id}, but {present.path} holds "
+            f"{present.workspace_name or present.workspace_id}",
+            cure="choose another backup, or name another --db-path to restore it to",
         )
 
 

@@ -114,7 +114,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
     run = _chosen(settings, history, run_tag)
     paths = settings.paths(run.run_tag) if run else None
     checkpoint = _checkpoint(settings, run, paths) if run and paths else None
-    backups = list_backups(settings.backup_dir, settings.db_path)
+    backups = list_backups(settings)
     final = look_at(settings.db_path)
     restored = history.restored_since(history.last_published)
     return Status(

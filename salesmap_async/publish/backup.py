@@ -6,7 +6,6 @@ backup is repeatable: once the final DB holds that run's data, the copy made bef
 
 from __future__ import annotations
 
-import re
 import sqlite3
 from collections.abc import Callable, Collection
 from contextlib import suppress
@@ -15,6 +14,7 @@ from pathlib import Path
 from salesmap_async.errors import LockedError, PublishError
 from salesmap_async.events import Listener, Note, Step, Warned
 from salesmap_async.files import place
+from salesmap_async.publish.kept import WasRun, backups_of, to_prune
 from salesmap_async.publish.manifest import read_one_row
 from salesmap_async.publish.replace import copy_into
 from salesmap_async.sqlite_file import (
@@ -27,8 +27,6 @@ from salesmap_async.sqlite_file import (
     table_names,
 )
 
-_TAG = r"[A-Za-z0-9._-]{1,64}"
-
 
 def back_up(
     source: Path,
@@ -37,8 +35,8 @@ def back_up(
     tell: Listener,
     stop: Callable[[], None] = lambda: None,
     deadline_s: float = 10.0,
-) -> None:
-    """Copy the database `source` to `dest`, verified; nothing to do where there is none.
+) -> Path | None:
+    """Copy the database `source` to `dest`, verified; return where. None: there is no source.
 
     Another backup of that name is never overwritten: the new one gets a number. `stop` may raise
     to give up.
@@ -46,7 +44,7 @@ def back_up(
     otherwise; then `dest` is as it was.
     """
     if not source.exists() or source.stat().st_size == 0:
-        return
+        return None
     temporary = dest.with_name(f".{dest.name}.part")
     try:
         roll_back_leftovers(source)
@@ -72,6 +70,7 @@ def back_up(
     finally:
         with suppress(OSError):
             remove_with_leftovers(temporary)
+    return dest
 
 
 def already_holds(path: Path, run_tag: str, tables: Collection[str]) -> bool:
@@ -83,32 +82,31 @@ def already_holds(path: Path, run_tag: str, tables: Collection[str]) -> bool:
         return False
 
 
-def prune_backups(backup_dir: Path, stem: str, suffix: str, keep: int, *, tell: Listener) -> None:
-    """Delete all but the newest `keep` backups of one final DB; a refusal only warns."""
-    backup_name = backup_names(stem, suffix)
+def prune_backups(
+    final_db: Path,
+    backup_dir: Path,
+    keep: int,
+    *,
+    was_run: WasRun,
+    fresh: Path | None = None,
+    tell: Listener,
+) -> None:
+    """Delete all but the newest `keep` backups of one final DB; a refusal only warns.
+
+    `fresh` is the one that was made just now: it goes last, whatever any clock said.
+    """
     try:
-        backups = [
-            (each.stat().st_mtime_ns, each)
-            for each in backup_dir.iterdir()
-            if backup_name.fullmatch(each.name) and each.is_file()
-        ]
-    except FileNotFoundError:
-        return
+        backups = backups_of(final_db, backup_dir, was_run=was_run)
     except OSError as error:
         tell(Warned(f"backups in {backup_dir} could not be listed: {error}"))
         return
-    for _, backup in sorted(backups, reverse=True)[keep:]:
+    for backup in to_prune(backups, keep, fresh):
         try:
-            backup.unlink()
+            backup.path.unlink()
         except OSError as error:
-            tell(Warned(f"the old backup {backup} could not be deleted: {error}"))
+            tell(Warned(f"the old backup {backup.path} could not be deleted: {error}"))
         else:
-            tell(Note(f"deleted the old backup {backup.name}"))
-
-
-def backup_names(stem: str, suffix: str) -> re.Pattern[str]:
-    """Return what a backup of the final DB `<stem><suffix>` is called."""
-    return re.compile(f"{re.escape(stem)}_before_{_TAG}{re.escape(suffix)}")
+            tell(Note(f"deleted the old backup {backup.path.name}"))
 
 
 def _copy(

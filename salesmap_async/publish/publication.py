@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import (
@@ -71,7 +72,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     try:
         _pass_gate(publication, manifest)
         write_reports(paths, manifest, publication.run_info, tell=publication.tell)
-        _back_up(publication)
+        fresh = _back_up(publication)
         publication.stop()
     except LockedError:
         # Without a backup nothing is replaced; what was built is complete all the same.
@@ -88,7 +89,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         tell=publication.tell,
         stop=publication.stop,
     )
-    _prune(publication)
+    _prune(publication, fresh)
     return manifest
 
 
@@ -116,7 +117,7 @@ def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
     _pass_gate(publication, own)
     write_reports(paths, own, publication.run_info, tell=publication.tell)
     try:
-        _back_up(publication)
+        fresh = _back_up(publication)
     except LockedError as error:
         raise KeptAsideError(str(error), kept_at=built, cure=error.cure) from error
     publication.stop()
@@ -125,7 +126,7 @@ def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
         remove_with_leftovers(built)
     except OSError as error:
         publication.tell(Warned(f"{built} could not be deleted: {error}"))
-    _prune(publication)
+    _prune(publication, fresh)
     return own
 
 
@@ -168,24 +169,25 @@ def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
     }
 
 
-def _back_up(publication: Publication) -> None:
-    """Keep what will be replaced, unless that is what an earlier start of this run published."""
+def _back_up(publication: Publication) -> Path | None:
+    """Keep what will be replaced, unless an earlier start of this run published that; say where."""
     paths, tell = publication.paths, publication.tell
     if publication.published is None or publication.keep_backups is None:
-        return
+        return None
     if already_holds(paths.final_db, paths.run_tag, publication.tables):
         tell(Note(f"backup: {paths.final_db.name} already holds this run, nothing to keep"))
-        return
-    back_up(paths.final_db, paths.backup_db, tell=tell, stop=publication.stop)
+        return None
+    return back_up(paths.final_db, paths.backup_db, tell=tell, stop=publication.stop)
 
 
-def _prune(publication: Publication) -> None:
+def _prune(publication: Publication, fresh: Path | None) -> None:
     paths = publication.paths
     if publication.keep_backups is not None and paths.backup_dir.is_dir():
         prune_backups(
+            paths.final_db,
             paths.backup_dir,
-            paths.final_db.stem,
-            paths.final_db.suffix,
             publication.keep_backups,
+            was_run=lambda tag: replace(paths, run_tag=tag).has_traces(),
+            fresh=fresh,
             tell=publication.tell,
         )

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from salesmap_async.publish.backup import backup_names
+from salesmap_async.publish.kept import backups_of
 from salesmap_async.settings import Settings, option_flag
 
 Level = Literal["ok", "warning", "failed"]
@@ -144,9 +144,14 @@ def _space_on(settings: Settings, folder: Path, names: list[str], size: int) -> 
 
 def _backups_to_come(settings: Settings) -> int:
     """Return how many more backups are made before the oldest is deleted."""
-    name = backup_names(settings.db_path.stem, settings.db_path.suffix)
     try:
-        present = sum(bool(name.fullmatch(each.name)) for each in settings.backup_dir.iterdir())
+        present = len(
+            backups_of(
+                settings.db_path,
+                settings.backup_dir,
+                was_run=lambda tag: settings.paths(tag).has_traces(),
+            )
+        )
     except OSError:
         present = 0
     return 0 if settings.no_backup else max(0, settings.keep_backups - present)

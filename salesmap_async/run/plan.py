@@ -97,8 +97,7 @@ def _check_tag_is_new(settings: Settings, tag: str) -> None:
 
 def _is_taken(settings: Settings, tag: str) -> bool:
     paths = settings.paths(tag)
-    traces = (paths.work_dir, paths.log_file, paths.manifest_json, paths.backup_db)
-    return any(path.exists() for path in traces) or _history(settings).knows(tag)
+    return paths.has_traces() or paths.backup_db.exists() or _history(settings).knows(tag)
 
 
 def _unused_tag(settings: Settings) -> str:

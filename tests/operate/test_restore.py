@@ -49,7 +49,7 @@ async def published(settings: Settings, workspace: Workspace, *tags: str) -> dic
 
 def restore(settings: Settings, wanted: str) -> None:
     chosen = choose_backup(settings, wanted)
-    check_backup(chosen)
+    check_backup(chosen, settings.db_path)
     restore_backup(settings, chosen, tell=ignore)
 
 
@@ -62,9 +62,7 @@ async def test_a_tag_means_the_snapshot_that_this_run_published(
         hashes = await published(settings, sandbox.workspace, "a", "b", "c")
     restore(settings, "b")
     assert table_hashes(settings.db_path) == hashes["b"]
-    assert {each.run_tag for each in list_backups(settings.backup_dir, settings.db_path)} == {
-        *("a", "b", "c")
-    }
+    assert {each.run_tag for each in list_backups(settings)} == {*("a", "b", "c")}
     restore(settings, "c")
     assert table_hashes(settings.db_path) == hashes["c"]
     restore(settings, "b")  # twice in the backups now, with the same content
@@ -86,7 +84,7 @@ async def test_restoring_leaves_every_backup_as_it_was(make_settings: MakeSettin
         assert before.items() <= after.items()
         assert len(after) == len(before) + 1
         before = after
-    newest = list_backups(settings.backup_dir, settings.db_path)
+    newest = list_backups(settings)
     assert table_hashes(settings.db_path) == hashes["a"]
     assert any(table_hashes(each.path) == hashes["b"] for each in newest)
 
@@ -289,3 +287,21 @@ def test_without_backups_it_says_so(tmp_path: Path) -> None:
     assert (code, err) == (0, "")
     assert "There is no backup" in out
     assert list(tmp_path.iterdir()) == []
+
+
+async def test_the_backup_of_another_workspace_is_refused(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """As a run is that reads another workspace; the final DB stays."""
+    async with small_sandbox() as sandbox:
+        settings = make_settings(sandbox)
+        await published(settings, sandbox.workspace, "a", "b")
+    foreign = list_backups(settings)[0].path
+    with opened(foreign, "rw") as connection:
+        connection.execute("UPDATE run_info SET workspace_id = 'another', workspace_name = '다른'")
+    before = settings.db_path.read_bytes()
+    with pytest.raises(UsageError, match="workspace 다른, but"):
+        check_backup(choose_backup(settings, str(foreign)), settings.db_path)
+    code, _, err = cli(tmp_path, "restore", str(foreign), "--yes", *path_flags(settings))
+    assert (code, "workspace 다른, but" in err) == (2, True)
+    assert settings.db_path.read_bytes() == before

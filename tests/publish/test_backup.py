@@ -8,6 +8,7 @@ import subprocess
 import sys
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -26,6 +27,18 @@ def source(tmp_path: Path) -> Path:
 
 def backup_of(source: Path, run_tag: str = "new") -> Path:
     return source.parent / "backups" / f"{source.stem}_before_{run_tag}{source.suffix}"
+
+
+def prune(directory: Path, keep: int, *, fresh: Path | None = None, tell: Any = ignore) -> None:
+    """Prune the backups of `salesmap.db` beside their folder; no run has left any traces."""
+    prune_backups(
+        directory.parent / "salesmap.db",
+        directory,
+        keep,
+        was_run=lambda tag: False,
+        fresh=fresh,
+        tell=tell,
+    )
 
 
 def files_beside(path: Path) -> list[str]:
@@ -122,6 +135,7 @@ def test_a_damaged_source_is_not_kept_as_a_backup(source: Path) -> None:
 LIMITED = """
 import resource, signal, sys
 from pathlib import Path
+from typing import Any
 from salesmap_async.errors import PublishError
 from salesmap_async.publish.backup import back_up
 signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
@@ -159,7 +173,7 @@ def test_pruning_keeps_the_newest_by_time(tmp_path: Path) -> None:
     for name in others:
         (directory / name).touch()
     (directory / "salesmap_before_x.db").mkdir()
-    prune_backups(directory, "salesmap", ".db", 2, tell=ignore)
+    prune(directory, 2)
     assert {each.name for each in directory.iterdir()} == {
         *others,
         "salesmap_before_x.db",
@@ -171,7 +185,7 @@ def test_pruning_keeps_the_newest_by_time(tmp_path: Path) -> None:
 def test_keeping_none_removes_all(tmp_path: Path) -> None:
     """keep=0 leaves no backup."""
     make_backups(tmp_path / "backups", 3)
-    prune_backups(tmp_path / "backups", "salesmap", ".db", 0, tell=ignore)
+    prune(tmp_path / "backups", 0)
     assert list((tmp_path / "backups").iterdir()) == []
 
 
@@ -188,7 +202,7 @@ def test_what_cannot_be_deleted_only_warns(tmp_path: Path, monkeypatch: pytest.M
 
     monkeypatch.setattr(Path, "unlink", unlink)
     events = list[Event]()
-    prune_backups(directory, "salesmap", ".db", 0, tell=events.append)
-    prune_backups(tmp_path / "none", "salesmap", ".db", 0, tell=events.append)
+    prune(directory, 0, tell=events.append)
+    prune(tmp_path / "none", 0, tell=events.append)
     assert len([event for event in events if isinstance(event, Warned)]) == 1
     assert len(list(directory.iterdir())) == 1

@@ -51,7 +51,7 @@ def backups(settings: Settings) -> list[dict[str, Any]]:
             "captured_at_utc": _iso(backup.captured_at),
             "problem": backup.problem or None,
         }
-        for backup in list_backups(settings.backup_dir, settings.db_path)
+        for backup in list_backups(settings)
     ]
 
 
