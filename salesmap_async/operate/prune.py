@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache, partial
 from typing import Any
 
 from salesmap_async.errors import RunLockedError, SalesmapError, StoreError
@@ -60,35 +59,39 @@ def prune(settings: Settings, *, dry_run: bool) -> tuple[Pruned, ...]:
     return found
 
 
-def fate(run: RunEntry, started_at: str, published: str) -> tuple[bool, str]:
+def fate(run: RunEntry, *, superseded: bool) -> tuple[bool, str]:
     """Tell whether the run's leftovers go, and why.
 
-    `started_at` is its first start, `published` the start of the last published run of its kind.
+    `superseded`: it began before the last published run of its kind.
     """
     if run.status == PUBLISHED:
         return True, "published"
     if run.kind == RESTORE:
         return True, "a restore that is over"
-    if started_at and started_at <= published:
+    if superseded:
         return True, f"abandoned: {run.status}, and a later run is published"
     return False, f"{run.status}, and no later run is published"
 
 
 def _look(settings: Settings) -> tuple[Pruned, ...]:
-    published_since = cache(partial(history_of(settings).published_since, settings.db_path))
-    found = []
+    found: list[tuple[RunEntry, str, tuple[Leftover, ...]]] = []
     for run in _known_runs(settings):
         paths = settings.paths(run.run_tag)
         values = _run_values(paths)
         if values.get("db_path", str(settings.db_path)) != str(settings.db_path):
             continue  # the folder of that name is another DB's
         leftovers = tuple(each for each in leftovers_of(paths) if _is_its_own(each, paths))
-        if not leftovers:
-            continue
-        started_at = values.get("started_at") or _iso(run)
-        remove, why = fate(run, str(started_at), published_since(run.kind))
-        found.append(Pruned(run_tag=run.run_tag, remove=remove, why=why, leftovers=leftovers))
-    return tuple(found)
+        if leftovers:
+            found.append((run, str(values.get("started_at") or _iso(run)), leftovers))
+    superseded: set[str] = set()
+    for kind in {run.kind for run, _, _ in found}:
+        starts = {run.run_tag: started_at for run, started_at, _ in found if run.kind == kind}
+        superseded |= history_of(settings).superseded(starts, settings.db_path, kind)
+    pruned = []
+    for run, _, leftovers in found:
+        remove, why = fate(run, superseded=run.run_tag in superseded)
+        pruned.append(Pruned(run_tag=run.run_tag, remove=remove, why=why, leftovers=leftovers))
+    return tuple(pruned)
 
 
 def _known_runs(settings: Settings) -> Iterator[RunEntry]:

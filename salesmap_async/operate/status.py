@@ -263,8 +263,9 @@ def _checkpoint(settings: Settings, run: RunEntry, paths: RunPaths) -> Checkpoin
         base_url=str(values.get("base_url") or ""),
         complete="collected_at" in values,
         why_not=why_not,
-        superseded=bool(started_at)
-        and started_at <= history_of(settings).published_since(settings.db_path, run.kind),
+        superseded=bool(
+            history_of(settings).superseded({run.run_tag: started_at}, settings.db_path, run.kind)
+        ),
         mirror_ok=mirror is not None,
         written_at=written_at,
     )

@@ -35,14 +35,16 @@ from salesmap_async.store.work_db import open_work_db, read_chains
 class Publication:
     """What is to be published, and how.
 
-    `published` tells about the present final DB (None: there is none). `keep_backups` is None for
-    no backup at all. `stop` raises to end the work; after the swap it is not asked any more.
+    `published` tells about the present final DB (None: there is none). `back_up`: keep it before it
+    is replaced; `keep_backups`: how many are kept then (None: none is deleted). `stop` raises to
+    end the work; after the swap it is not asked any more.
     """
 
     paths: RunPaths
     tables: tuple[str, ...]
     run_info: RunInfo
     published: Published | None
+    back_up: bool
     keep_backups: int | None
     allow_shrink: bool
     tell: Listener
@@ -172,7 +174,7 @@ def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
 def _back_up(publication: Publication) -> Path | None:
     """Keep what will be replaced, unless an earlier start of this run published that; say where."""
     paths, tell = publication.paths, publication.tell
-    if publication.published is None or publication.keep_backups is None:
+    if publication.published is None or not publication.back_up:
         return None
     if already_holds(paths.final_db, paths.run_tag, publication.tables):
         tell(Note(f"backup: {paths.final_db.name} already holds this run, nothing to keep"))

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.api.endpoints import ALL_TABLES, SUBMISSION_TABLE
 from salesmap_async.errors import LockedError, StartRefusedError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
+from salesmap_async.publish.schema import LINK_COLUMNS
 from salesmap_async.sqlite_file import (
     column_types,
     is_locked,
@@ -31,6 +32,9 @@ class Published:
     `webform_people`: whose submissions `webform_history` holds, which run `webforms_tag` read.
     `rows` are per table. `tables_read`: those that some run has read; the others are only there so
     that queries work. Two files of one `fingerprint` hold the same snapshot.
+
+    `is_snapshot`: it has a table of the CRM or says of which run it is, or it is empty; `is_ours`:
+    this program wrote it. `added_by_others`: what stands in it that a run has not made.
     """
 
     run_tag: str | None
@@ -42,6 +46,9 @@ class Published:
     tables_read: frozenset[str]
     webforms_tag: str | None
     fingerprint: str
+    is_snapshot: bool
+    is_ours: bool
+    added_by_others: tuple[str, ...]
 
 
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
@@ -126,6 +133,22 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
         tables_read=frozenset(t for t in rows if manifest.get(t, {}).get("run_tag") != ""),
         webforms_tag=_text(forms.get("run_tag")),
         fingerprint=_fingerprint(info, manifest),
+        is_snapshot=bool(info) or not rows or any(table in ALL_TABLES for table in rows),
+        is_ours="version" in info,
+        added_by_others=_added_by_others(connection, {*manifest, *ALL_TABLES, *META_TABLES}),
+    )
+
+
+def _added_by_others(connection: sqlite3.Connection, tables: Collection[str]) -> tuple[str, ...]:
+    """Return tables, indexes, views and triggers that a run does not make, by kind and name."""
+    own_indexes = {f"{table}_{column}" for table in tables for column in LINK_COLUMNS}
+    rows = connection.execute("SELECT type, name, tbl_name FROM sqlite_master ORDER BY type, name")
+    return tuple(
+        f"{kind} {name}"
+        for kind, name, table in rows
+        if not name.startswith("sqlite_")
+        and not (kind == "table" and name in tables)
+        and not (kind == "index" and table in tables and name in own_indexes)
     )
 
 

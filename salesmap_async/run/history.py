@@ -168,13 +168,40 @@ class History:
         lines = self.of_tags(run_tags) if run_tags else ()
         return frozenset(line.run_tag for line in lines if line.status == PUBLISHED)
 
-    def published_since(self, final_db: Path, kind: str) -> str:
-        """Return when the last published run of this DB and kind had started; '' for never."""
-        return self._start_of_last(PUBLISHED, final_db, kind)
+    def superseded(
+        self, runs: Mapping[str, str], final_db: Path, kind: str, *, by_restore: bool = False
+    ) -> frozenset[str]:
+        """Return those of `runs` that began before the last published run of this DB and kind.
 
-    def restored_at(self, final_db: Path) -> str:
-        """Return when this DB was last restored from a backup; '' for never."""
-        return self._start_of_last(RESTORED, final_db, RESTORE)
+        `runs` maps tags to their first start. The order of the lines decides, not the clock: a run
+        that was dated in the future hides none that began after it. The start decides about a run
+        that has no line. `by_restore`: a restore of the DB supersedes a run too.
+        """
+        wanted = {PUBLISHED: kind} | ({RESTORED: RESTORE} if by_restore else {})
+        over: tuple[int, Line] | None = None
+        begun: dict[str, int] = {}
+        for number, raw in enumerate(self._raw_newest_first()):
+            tag = _tag_in(raw)
+            if tag is not None and tag in runs:
+                begun[tag] = number
+            if over is None and any(status.encode() in raw for status in wanted):
+                line = self._as_a_whole(raw)
+                if line is not None and line.final_db == str(final_db):
+                    over = (number, line) if wanted.get(line.status) == line.kind else None
+        if over is None:
+            return frozenset()
+        return frozenset(
+            tag
+            for tag, started_at in runs.items()
+            if (begun[tag] > over[0] if tag in begun else _is_before(started_at, over[1]))
+        )
+
+    def _as_a_whole(self, raw: bytes) -> Line | None:
+        """Return a line with its kind and start, which early versions wrote in start lines only."""
+        line = _parsed(raw)
+        if line is not None and (line.kind is None or line.started_at is None):
+            return fold(self.of_tags({line.run_tag}))[0].line
+        return line
 
     def published(self, final_db: Path) -> Iterator[Line]:
         """Yield the published line of every run of this DB that has one, the newest first."""
@@ -200,18 +227,6 @@ class History:
         for raw in raw_lines:
             recent.add_older(raw, also)
         return recent.result()
-
-    def _start_of_last(self, status: str, final_db: Path, kind: str) -> str:
-        needle = status.encode()
-        for raw in self._raw_newest_first():
-            line = _parsed(raw) if needle in raw else None
-            if line is None or (line.status, line.final_db) != (status, str(final_db)):
-                continue
-            if line.kind is None or line.started_at is None:  # as early versions wrote their ends
-                line = fold(self.of_tags({line.run_tag}))[0].line
-            if line.kind == kind:
-                return line.started_at or ""
-        return ""
 
     def _raw_newest_first(self) -> Iterator[bytes]:
         try:
@@ -275,6 +290,10 @@ class _Recent:
             left_out=len(older.get(self._final_db, ())),
             other_dbs=frozenset(path for path in others if path) - {self._final_db},
         )
+
+
+def _is_before(started_at: str, published: Line) -> bool:
+    return bool(started_at) and started_at <= (published.started_at or "")
 
 
 def _tag_in(raw: bytes) -> str | None:

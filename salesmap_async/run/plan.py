@@ -190,34 +190,38 @@ def _newest_unfinished(settings: Settings) -> RunIdentity | None:
     """
     kind = "webform-only" if settings.webform_only else "full"
     history = _history(settings)
-    published = max(
-        history.published_since(settings.db_path, kind), history.restored_at(settings.db_path)
-    )
     candidates = [
         run
         for run in resumable_runs(settings.checkpoint_dir)
-        if (run.db_path, run.kind) == (str(settings.db_path), kind) and run.started_at > published
+        if (run.db_path, run.kind) == (str(settings.db_path), kind)
     ]
-    finished = history.finished({run.run_tag for run in candidates})
-    newest = next((run for run in candidates if run.run_tag not in finished), None)
-    _refuse_lost_work(settings, kind, newest.started_at if newest else published)
+    lost = _lost_runs(settings, kind)
+    starts = {run.run_tag: run.started_at for run in candidates} | lost
+    over = history.superseded(starts, settings.db_path, kind, by_restore=True)
+    over |= history.finished(starts)
+    newest = next((run for run in candidates if run.run_tag not in over), None)
+    for tag, started_at in lost.items():
+        if tag not in over and (newest is None or started_at > newest.started_at):
+            raise UsageError(
+                f"the unfinished run {tag} cannot be resumed: its work DB "
+                f"{settings.paths(tag).work_db} is missing",
+                cure="start a new run without --resume; the final DB is as it was",
+                instead=(),
+            )
     return newest
 
 
-def _refuse_lost_work(settings: Settings, kind: str, since: str) -> None:
-    """Raise UsageError where a run that began after `since` has lost its work DB."""
+def _lost_runs(settings: Settings, kind: str) -> dict[str, str]:
+    """Return the start of every unfinished run of this DB and kind that has lost its work DB."""
+    lost = {}
     for mirror_path in settings.checkpoint_dir.glob("*/checkpoint.json"):
         mirror = read_mirror(mirror_path)
         if mirror is None or mirror_path.with_name("snapshot.db").exists():
             continue
         same_run = mirror.get("db_path") == str(settings.db_path) and mirror.get("kind") == kind
-        if same_run and not _says_published(mirror) and str(mirror.get("started_at", "")) > since:
-            raise UsageError(
-                f"the unfinished run {mirror_path.parent.name} cannot be resumed: its work DB "
-                f"{mirror_path.with_name('snapshot.db')} is missing",
-                cure="start a new run without --resume; the final DB is as it was",
-                instead=(),
-            )
+        if same_run and not _says_published(mirror):
+            lost[mirror_path.parent.name] = str(mirror.get("started_at", ""))
+    return lost
 
 
 def _history(settings: Settings) -> History:

@@ -114,6 +114,7 @@ class _Run:
         webforms = self._webforms(published)
         if self._plan.remark:
             self._tell(Note(self._plan.remark))
+        self._warn_of_additions(published)
         with self._record.ending():
             await self._read(published, webforms)
             collected = await _in_thread(self._collected)
@@ -130,12 +131,33 @@ class _Run:
         )
 
     def _read_published(self) -> Published | None:
+        final_db = self._settings.db_path
         try:
-            return read_published(self._settings.db_path)
+            published = read_published(final_db)
         except LockedError as error:
             if self._plan.kind == "webform-only":
                 raise
             raise StartRefusedError(str(error), cure=error.cure) from error
+        if published is not None and not published.is_snapshot:
+            raise StartRefusedError(
+                f"{final_db} is a database, but no Salesmap snapshot: it holds "
+                f"{', '.join(list(published.rows)[:5])}",
+                cure="name another --db-path, or move that file away",
+            )
+        return published
+
+    def _warn_of_additions(self, published: Published | None) -> None:
+        """Name what others have made in the final DB: the new file will not have it."""
+        if published is None or not published.is_ours or self._plan.kind == "webform-only":
+            return
+        if published.added_by_others:
+            self._tell(
+                Warned(
+                    f"{self._settings.db_path.name} holds what no run has made, and the new "
+                    f"snapshot will not: {', '.join(published.added_by_others)}. It stays in the "
+                    "backup"
+                )
+            )
 
     async def _read(self, published: Published | None, webforms: Webforms | None) -> None:
         """Read what is left to read; a run that has read everything needs neither API nor token."""
@@ -191,12 +213,19 @@ class _Run:
                 tables=self._plan.tables,
                 run_info=self._run_info(collected),
                 published=published,
+                back_up=self._must_back_up(published),
                 keep_backups=None if self._settings.no_backup else self._settings.keep_backups,
                 allow_shrink=self._settings.allow_shrink,
                 tell=self._tell,
                 stop=self._stop.check,
             )
         )
+
+    def _must_back_up(self, published: Published | None) -> bool:
+        """Whether the present DB is kept: what this program did not write always is."""
+        if published is None or not self._settings.no_backup:
+            return True
+        return not published.is_ours or bool(published.added_by_others)
 
     def _run_info(self, collected: Collected) -> RunInfo:
         return {

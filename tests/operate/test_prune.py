@@ -33,20 +33,21 @@ def run_of(status: str, kind: str = "full") -> RunEntry:
 
 
 @pytest.mark.parametrize(
-    ("status", "kind", "started_at", "goes"),
+    ("status", "kind", "superseded", "goes"),
     [
-        ("published", "full", "2026-02", True),
-        ("killed", "full", "2026-02", False),
-        ("killed", "full", "2026-01", True),
-        ("kept_aside", "full", "2026-02", False),
-        ("refused", "full", "2025-12", True),
-        ("killed", "full", "", False),
-        ("killed", "restore", "2026-02", True),
+        ("published", "full", False, True),
+        ("killed", "full", False, False),
+        ("killed", "full", True, True),
+        ("kept_aside", "full", False, False),
+        ("refused", "full", True, True),
+        ("killed", "restore", False, True),
     ],
 )
-def test_who_is_published_or_abandoned(status: str, kind: str, started_at: str, goes: bool) -> None:
+def test_who_is_published_or_abandoned(
+    status: str, kind: str, superseded: bool, goes: bool
+) -> None:
     """Only what is published, or began before what was published last; in doubt it stays."""
-    assert fate(run_of(status, kind), started_at, "2026-01")[0] is goes
+    assert fate(run_of(status, kind), superseded=superseded)[0] is goes
 
 
 async def test_a_newer_unfinished_run_stays(make_settings: MakeSettings, tmp_path: Path) -> None:

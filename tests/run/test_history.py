@@ -119,11 +119,26 @@ def test_the_last_published_run_of_a_db_and_kind(tmp_path: Path) -> None:
         line("d", "failed", started_at="2026-01-04"),
         line("r", "restored", started_at="2026-01-05", kind="restore"),
     )
-    assert history.published_since(DB, "full") == "2026-01-01"
-    assert history.published_since(DB, "webform-only") == "2026-01-02"
-    assert history.published_since(Path("/none.db"), "full") == ""
-    assert history.restored_at(DB) == "2026-01-05"
-    assert history.restored_at(Path("/elsewhere.db")) == ""
+    old = {"x": "2026-01-01", "y": "2026-01-01T00:00:01", "z": ""}
+    assert history.superseded(old, DB, "full") == {"x"}
+    assert history.superseded({"y": "2026-01-01T1"}, DB, "webform-only") == {"y"}
+    assert history.superseded(old, Path("/none.db"), "full") == set()
+    assert history.superseded({"y": "2026-01-04"}, DB, "full", by_restore=True) == {"y"}
+    assert history.superseded({"y": "2026-01-04"}, DB, "full") == set()
+
+
+def test_the_order_of_the_lines_decides_not_the_clock(tmp_path: Path) -> None:
+    """A run dated in the future is published; what began after it is newer, whatever its date."""
+    history = written(
+        tmp_path / "run_history.jsonl",
+        line("old", "started", started_at="2026-01-01"),
+        line("future", "started", started_at="2199-01-01"),
+        line("future", "published", started_at="2199-01-01"),
+        line("new", "started", started_at="2026-01-02"),
+        line("old", "started", started_at="2026-01-03"),
+    )
+    starts = {"old": "2026-01-01", "new": "2026-01-02"}
+    assert history.superseded(starts, DB, "full") == {"old"}
 
 
 def test_an_end_line_of_an_early_version_has_its_start_elsewhere(tmp_path: Path) -> None:
@@ -133,7 +148,7 @@ def test_an_end_line_of_an_early_version_has_its_start_elsewhere(tmp_path: Path)
         line("a", "started", started_at="2026-01-01"),
         {"run_tag": "a", "status": "published", "final_db_path": str(DB)},
     )
-    assert history.published_since(DB, "full") == "2026-01-01"
+    assert history.superseded({"x": "2026-01-01", "y": "2026-01-02"}, DB, "full") == {"x"}
 
 
 @pytest.mark.parametrize("seed", range(20))
