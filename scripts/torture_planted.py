@@ -284,9 +284,9 @@ BUGS: tuple[Bug, ...] = (
         (
             ("        _pass_gate(publication, manifest)\n", ""),
             (
-                "    _prune(publication)\n    return manifest",
+                "    _prune(publication, fresh)\n    return manifest",
                 "    _pass_gate(publication, manifest)\n"
-                "    _prune(publication)\n    return manifest",
+                "    _prune(publication, fresh)\n    return manifest",
             ),
         ),
         ("tests/run/test_snapshot.py",),
@@ -295,8 +295,8 @@ BUGS: tuple[Bug, ...] = (
         "backups are pruned before the swap",
         _PUBLICATION,
         (
-            ("    install(\n", "    _prune(publication)\n    install(\n"),
-            ("    _prune(publication)\n    return manifest", "    return manifest"),
+            ("    install(\n", "    _prune(publication, fresh)\n    install(\n"),
+            ("    _prune(publication, fresh)\n    return manifest", "    return manifest"),
         ),
         (_CRASH, "tests/publish/test_backup.py"),
     ),

@@ -78,7 +78,13 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         publication.stop()
     except LockedError:
         # Without a backup nothing is replaced; what was built is complete all the same.
-        keep_aside(paths.building_db, paths.final_db, paths.sibling_db, tell=publication.tell)
+        keep_aside(
+            paths.building_db,
+            paths.final_db,
+            paths.sibling_db,
+            run_tag=paths.run_tag,
+            tell=publication.tell,
+        )
     except BaseException:
         with suppress(OSError):  # why the run ends is what counts
             remove_with_leftovers(paths.building_db)

@@ -18,6 +18,7 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -71,7 +72,7 @@ def install(
     if not _rename_over(building, final, tell=tell, sleep=pause) and not _write_into(
         building, final, tell=tell, stop=stop, deadline_s=deadline_s
     ):
-        keep_aside(building, final, sibling, tell=tell, sleep=sleep)
+        keep_aside(building, final, sibling, run_tag=run_tag, tell=tell, sleep=sleep)
     try:
         fsync_directory(final.parent)
         _check_tag(final, run_tag)
@@ -138,8 +139,7 @@ def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -
             tell(Note(f"{final} is in use: a rename would not be safe"))
             return False
         if final.exists():
-            with suppress(OSError):
-                shutil.copymode(final, building)
+            _take_over_access(final, building)
         replace_file_with_retry(building, final, sleep=sleep, tell=tell)
     except OSError as error:
         if is_lock(error):
@@ -150,6 +150,16 @@ def _rename_over(building: Path, final: Path, *, tell: Listener, sleep: Sleep) -
             cure="check the disk and its permissions, then resume the run",
         ) from error
     return True
+
+
+def _take_over_access(final: Path, building: Path) -> None:
+    """Give the new file the owner, group and mode of the old one, where the user may."""
+    if sys.platform != "win32":
+        with suppress(OSError):
+            owner = final.stat()
+            os.chown(building, owner.st_uid, owner.st_gid)
+    with suppress(OSError):
+        shutil.copymode(final, building)
 
 
 def _write_into(
@@ -174,10 +184,20 @@ def _write_into(
 
 
 def keep_aside(
-    building: Path, final: Path, sibling: Path, *, tell: Listener, sleep: Sleep = time.sleep
+    building: Path,
+    final: Path,
+    sibling: Path,
+    *,
+    run_tag: str,
+    tell: Listener,
+    sleep: Sleep = time.sleep,
 ) -> NoReturn:
-    """Keep the snapshot beside the final DB; always raises."""
+    """Keep the snapshot beside the final DB; always raises.
+
+    A file at the sibling's name is only replaced if this run has left it there.
+    """
     kept_at = building
+    sibling = _free_sibling(sibling, run_tag)
     with suppress(OSError, PublishError):
         if settle_sidecars(sibling):  # it may be there, and in use, since an earlier try
             kept_at = _moved_aside(building, sibling, tell=tell, sleep=sleep)
@@ -187,6 +207,22 @@ def keep_aside(
         kept_at=kept_at,
         cure=f"close the programs that use {final}, then resume the run",
     )
+
+
+def _free_sibling(sibling: Path, run_tag: str) -> Path:
+    candidate, number = sibling, 1
+    while candidate.exists() and not _holds(candidate, run_tag):
+        number += 1
+        candidate = sibling.with_name(f"{sibling.stem}_{number}{sibling.suffix}")
+    return candidate
+
+
+def _holds(path: Path, run_tag: str) -> bool:
+    try:
+        _check_tag(path, run_tag)
+    except PublishError:
+        return False
+    return True
 
 
 def _moved_aside(building: Path, sibling: Path, *, tell: Listener, sleep: Sleep) -> Path:

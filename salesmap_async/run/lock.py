@@ -1,15 +1,21 @@
-"""I8: one run per final DB at a time, by a lock that the operating system drops with its holder."""
+"""I8: one run per final DB at a time, by a lock that the operating system drops with its holder.
+
+What is locked is a file, not a name: where its name is deleted or given to another file, a second
+run could lock that one. So a run looks again before it swaps.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from salesmap_async.errors import RunLockedError, UsageError
+from salesmap_async.errors import PublishError, RunLockedError, UsageError
 from salesmap_async.paths import lock_path
+
+StillHeld = Callable[[], None]
 
 # `is_held` takes the lock for a moment to find out; a run holds it for seconds. So a run waits
 # longer for the lock than a look does, and a look long enough to outlast another look.
@@ -19,8 +25,10 @@ _POLL_S = 0.005
 
 
 @contextmanager
-def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[None]:
+def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHeld]:
     """Hold the lock of `final_db`. Raises RunLockedError where another run has it.
+
+    Yields a function that raises PublishError once the lock file is not the locked one any more.
 
     `wait_s` outlasts a look (`is_held`), so that none makes a run end. The lock file stays behind;
     only the lock on it counts.
@@ -37,9 +45,27 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[None]:
     except OSError as error:
         raise UsageError(f"the lock file {path} cannot be used: {error.strerror}") from None
     try:
-        yield
+        locked = _identity(path)
+
+        def still_held() -> None:
+            if _identity(path) != locked:
+                raise PublishError(
+                    f"the lock file {path} was deleted or replaced while the run was at work: "
+                    "another run may be at work too",
+                    cure="see that no other run is at work on this DB, then resume the run",
+                )
+
+        yield still_held
     finally:
         lock.release()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def is_held(final_db: Path) -> bool:

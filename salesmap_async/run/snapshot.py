@@ -32,7 +32,7 @@ from salesmap_async.publish.publication import (
 from salesmap_async.publish.published import Published, read_published
 from salesmap_async.run.floor import Floor
 from salesmap_async.run.history import PUBLISHED
-from salesmap_async.run.lock import run_lock
+from salesmap_async.run.lock import StillHeld, run_lock
 from salesmap_async.run.log import RunLog
 from salesmap_async.run.plan import RunPlan, make_plan
 from salesmap_async.run.preflight import check_paths, check_workspace
@@ -84,8 +84,11 @@ async def take_snapshot(
         try:
             with noting_refusals(plan.paths, plan.kind):
                 check_paths(plan.settings)
-                with run_lock(plan.settings.db_path), RunLog() as log:
-                    return await _Run(plan, tell_all(log, unfailing(listener, log)), stop).do()
+                with run_lock(plan.settings.db_path) as still_held, RunLog() as log:
+                    # Again: what another run has done until it gave the lock back counts.
+                    plan = make_plan(settings)
+                    tell = tell_all(log, unfailing(listener, log))
+                    return await _Run(plan, tell, stop, still_held).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
@@ -95,7 +98,10 @@ async def take_snapshot(
 class _Run:
     """One start of one run, under its lock."""
 
-    def __init__(self, plan: RunPlan, listener: Listener, stop: Stop) -> None:
+    def __init__(
+        self, plan: RunPlan, listener: Listener, stop: Stop, still_held: StillHeld
+    ) -> None:
+        self._still_held = still_held
         self._plan = plan
         self._settings = plan.settings
         self._paths = plan.paths
@@ -217,9 +223,14 @@ class _Run:
                 keep_backups=None if self._settings.no_backup else self._settings.keep_backups,
                 allow_shrink=self._settings.allow_shrink,
                 tell=self._tell,
-                stop=self._stop.check,
+                stop=self._may_go_on,
             )
         )
+
+    def _may_go_on(self) -> None:
+        """Raise StoppedError after a stop, PublishError where the lock is not held any more."""
+        self._stop.check()
+        self._still_held()
 
     def _must_back_up(self, published: Published | None) -> bool:
         """Whether the present DB is kept: what this program did not write always is."""
