@@ -222,10 +222,23 @@ def usual_value(field_name: str) -> Any:
 
 
 def _resolved(name: str, path: Path) -> Path:
+    """Return the absolute path. Raises UsageError for one that is not text in UTF-8.
+
+    Such a name comes from bytes of another encoding; it could stand in no log, DB or command.
+    """
+    flag = option_flag(name)
     try:
-        return Path(path).expanduser().resolve()
+        resolved = Path(path).expanduser().resolve()
+        str(resolved).encode()
+    except UnicodeEncodeError:
+        shown = str(resolved).encode("utf-8", "backslashreplace").decode()
+        raise UsageError(
+            f"{flag}: the path {shown} is not UTF-8 text",
+            cure="rename that folder or file, or name another place",
+        ) from None
     except (OSError, RuntimeError, ValueError) as error:
-        raise UsageError(f"{option_flag(name)}: {path} cannot be resolved: {error}") from None
+        raise UsageError(f"{flag}: {path} cannot be resolved: {error}") from None
+    return resolved
 
 
 def _check_base_url(url: str) -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Literal
 from urllib.parse import quote
@@ -36,6 +36,27 @@ def opened(path: Path, mode: Mode, *, timeout_s: float = 5.0) -> Iterator[sqlite
         yield connection
     finally:
         connection.close()
+
+
+@contextmanager
+def temporary_files_in(folder: Path | None) -> Iterator[None]:
+    """Let SQLite put what does not fit into memory into `folder` (None: where it usually does).
+
+    This holds for all connections of the process, and a variable of the environment would be read
+    too late: SQLite asks for it when its module is imported.
+    """
+    if folder is not None:
+        _set_temporary_folder(str(folder))
+    try:
+        yield
+    finally:
+        if folder is not None:
+            _set_temporary_folder("")
+
+
+def _set_temporary_folder(name: str) -> None:
+    with closing(sqlite3.connect(":memory:")) as connection:
+        connection.execute(f"PRAGMA temp_store_directory = {quoted(name)}")
 
 
 def quoted(name: str) -> str:

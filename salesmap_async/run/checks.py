@@ -52,6 +52,7 @@ def machine_checks(settings: Settings) -> Iterator[Finding]:
     for name in PATHS:
         yield _writable(name, getattr(settings, name))
     yield from _disk_space(settings)
+    yield _temporary_space(settings)
     yield from _file_systems(settings)
     yield _versions()
 
@@ -104,7 +105,7 @@ def _disk_space(settings: Settings) -> Iterator[Finding]:
     That is the last DB three times where all lie on one disk, and never less than twice. The
     backups that are still to come, until the oldest ones go, are only warned about.
     """
-    size = settings.db_path.stat().st_size if settings.db_path.exists() else 0
+    size = _size_of(settings.db_path)
     disks: dict[int, list[str]] = {}
     folders: dict[int, Path] = {}
     for name in PATHS:
@@ -140,6 +141,48 @@ def _space_on(settings: Settings, folder: Path, names: list[str], size: int) -> 
     return Finding(
         what=DISK_SPACE, level="ok", said=f"{said}; a run needs about {needed >> 20:,} MiB"
     )
+
+
+def temporary_folder(settings: Settings) -> Path | None:
+    """Return where SQLite's temporary files are to go; None where the system's folder is good.
+
+    What is sorted while the snapshot is built may be as large as the DB.
+    """
+    system = _system_temporary_folder()
+    needed = max(_size_of(settings.db_path), SMALLEST_FREE_BYTES)
+    if system is not None and shutil.disk_usage(system).free >= needed:
+        return None
+    return nearest_folder(settings.checkpoint_dir)
+
+
+def _temporary_space(settings: Settings) -> Finding:
+    what, system = "temporary space", _system_temporary_folder()
+    folder = temporary_folder(settings)
+    if folder is None:
+        return Finding(what=what, level="ok", said=f"{system} is large enough")
+    why = f"{system} is too small" if system else "no folder of the system can be written to"
+    return Finding(
+        what=what,
+        level="warning",
+        said=f"{why}: SQLite's temporary files go to {folder}",
+        cure="name a folder with room in TMPDIR, if that disk is not the right one",
+    )
+
+
+def _system_temporary_folder() -> Path | None:
+    """Return the folder that SQLite would take; None where it cannot write to any."""
+    try:
+        usual = [Path(tempfile.gettempdir())]
+    except FileNotFoundError:
+        usual = []
+    for folder in (*usual, Path("/var/tmp"), Path("/tmp")):  # noqa: S108
+        if folder.is_dir() and os.access(folder, os.W_OK | os.X_OK):
+            return folder
+    return None
+
+
+def _size_of(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0
 
 
 def _backups_to_come(settings: Settings) -> int:

@@ -30,6 +30,7 @@ from salesmap_async.publish.publication import (
     publish_webforms,
 )
 from salesmap_async.publish.published import Published, read_published
+from salesmap_async.run.checks import temporary_folder
 from salesmap_async.run.floor import Floor
 from salesmap_async.run.history import PUBLISHED
 from salesmap_async.run.lock import StillHeld, run_lock
@@ -46,6 +47,7 @@ from salesmap_async.run.reading import (
 )
 from salesmap_async.run.record import RunRecord, noting_refusals
 from salesmap_async.settings import Settings
+from salesmap_async.sqlite_file import temporary_files_in
 from salesmap_async.stop import Stop
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
 from salesmap_async.version import VERSION
@@ -88,7 +90,8 @@ async def take_snapshot(
                     # Again: what another run has done until it gave the lock back counts.
                     plan = make_plan(settings)
                     tell = tell_all(log, unfailing(listener, log))
-                    return await _Run(plan, tell, stop, still_held).do()
+                    with temporary_files_in(temporary_folder(plan.settings)):
+                        return await _Run(plan, tell, stop, still_held).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from salesmap_async.errors import UsageError
-from salesmap_async.settings import Secret, Settings, option_fields, option_flag
+from salesmap_async.settings import PATH_FIELDS, Secret, Settings, option_fields, option_flag
 
 
 def made(name: str, value: Any) -> Settings:
@@ -254,3 +254,14 @@ def test_settings_take_nothing_from_the_environment(monkeypatch: pytest.MonkeyPa
     """As a library, only what is passed counts; the command line reads the variables."""
     monkeypatch.setenv("SALESMAP_DB_PATH", os.fspath(Path("elsewhere.db")))
     assert Settings().db_path.name == "salesmap_latest.db"
+
+
+@pytest.mark.skipif(os.name == "nt", reason="paths are UTF-16 there")
+@pytest.mark.parametrize("name", PATH_FIELDS)
+def test_a_path_that_is_not_utf8_is_refused_in_words(tmp_path: Path, name: str) -> None:
+    """Bytes of another encoding could stand in no log, DB or command."""
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xb0\xed\xb0\xb4"))
+    with pytest.raises(UsageError, match=r"is not UTF-8 text") as caught:
+        made(name, path)
+    assert "\\udcb0" in str(caught.value)
+    str(caught.value).encode()

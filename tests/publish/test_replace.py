@@ -353,6 +353,29 @@ def test_a_sibling_that_is_in_use_is_left_alone(final: Path) -> None:
     assert content(sibling) == ("new", 7)
 
 
+def test_a_file_of_the_user_s_at_the_sibling_s_name_is_never_overwritten(final: Path) -> None:
+    """The new snapshot takes the next free name, and that one is named."""
+    snapshot(final, "old", OLD_ROWS)
+    sibling_of(final).write_text("a note of mine")
+    with viewer(final, "writer"), pytest.raises(KeptAsideError) as caught:
+        install_new(final, new_snapshot(final))
+    assert sibling_of(final).read_text() == "a note of mine"
+    assert caught.value.kept_at.name == f"{sibling_of(final).stem}_2{final.suffix}"
+    assert content(caught.value.kept_at) == NEW
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="needs root")
+def test_owner_and_group_survive_the_swap(final: Path) -> None:
+    """Where the user may set them; so does the mode."""
+    snapshot(final, "old", OLD_ROWS)
+    os.chown(final, 1234, 2345)
+    final.chmod(0o640)
+    install_new(final, new_snapshot(final))
+    found = final.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (1234, 2345, 0o640)
+    assert content(final) == NEW
+
+
 def test_when_nothing_can_be_renamed_the_built_file_is_named(
     final: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
