@@ -18,7 +18,9 @@ from salesmap_async.settings import (
 
 _INSTALLED_NAME = "salesmap-async"
 _MODULE = ("python", "-m", "salesmap_async")
-_DECIDED_ANEW = frozenset({"run_tag", "resume", "resume_run_tag", "allow_shrink"})
+_DECIDED_ANEW = frozenset(
+    {"run_tag", "resume", "resume_run_tag", "allow_shrink", "replace_damaged"}
+)
 _REMEMBERED = frozenset({"webform_people", "webform_only", "only", "skip", "include"})
 """What a run that is resumed by its tag remembers by itself."""
 
@@ -40,14 +42,20 @@ def path_command(settings: Settings, command: str, *arguments: str) -> str:
     return plain_command(command, *arguments, *_unusual(settings, PATH_FIELDS))
 
 
-def run_command(settings: Settings, *arguments: str, sandbox: bool, token_file: str | None) -> str:
+def run_command(
+    settings: Settings,
+    *arguments: str,
+    sandbox: bool,
+    token_file: str | None,
+    without: tuple[str, ...] = (),
+) -> str:
     """Return a `run` command with `arguments` and the options that differ from their defaults.
 
-    Also a resume names its final DB: where it turns out to be impossible, the command that it
-    prints in its turn is a new run for that DB.
+    Options of the fields `without` are left out. Also a resume names its final DB: where it turns
+    out to be impossible, the command that it prints in its turn is a new run for that DB.
     """
     words = ["run", *arguments]
-    left_out = set(_DECIDED_ANEW)
+    left_out = {*_DECIDED_ANEW, *without}
     if "--resume-run-tag" in arguments:
         left_out |= _REMEMBERED
     if sandbox:

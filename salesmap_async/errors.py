@@ -3,6 +3,7 @@
     SalesmapError             1  failed; the run can be resumed
     ├── UsageError            2  an option, the configuration or the preflight: nothing was touched
     │   ├── StartRefusedError 2  options and paths are good; token, final DB or disk are not
+    │   │   └── DamagedError  2  the final DB is damaged
     │   └── TagTakenError     2  (a generated tag is made anew instead)
     ├── TokenRefusedError     1  401 or 403 (the preflight turns it into a UsageError)
     ├── QuotaExhaustedError   1  refused with 429 for longer than the run may wait
@@ -11,6 +12,7 @@
     ├── TablesFailedError     1  some tables could not be read to their end
     ├── StoreError            1  the work DB cannot be written or read
     ├── PublishError          1  build, backup or verification failed
+    │   └── DamagedLateError  1  damage of the final DB that showed only then
     ├── LockedError           3  the final DB stayed locked
     │   └── KeptAsideError    3  complete, but kept aside for that reason
     ├── GateRefusedError      4  complete, but suspiciously small
@@ -50,20 +52,31 @@ class SalesmapError(Exception):
 class UsageError(SalesmapError):
     """An option, the configuration or the preflight does not allow this run.
 
-    `instead` are arguments of `run` to use next, where the same ones cannot work (() for none).
+    `instead` are arguments of `run` to use next, where the same ones cannot work (() for none);
+    options of the fields `without` must then be left out.
     """
 
     exit_code = 2
 
     def __init__(
-        self, message: str, *, cure: str = "", instead: tuple[str, ...] | None = None
+        self,
+        message: str,
+        *,
+        cure: str = "",
+        instead: tuple[str, ...] | None = None,
+        without: tuple[str, ...] = (),
     ) -> None:
         super().__init__(message, cure=cure)
         self.instead = instead
+        self.without = without
 
 
 class StartRefusedError(UsageError):
     """The token, the final DB or the disk does not allow the start; the history tells of it."""
+
+
+class DamagedError(StartRefusedError):
+    """The final DB is damaged, or no database at all."""
 
 
 class TagTakenError(UsageError):
@@ -110,6 +123,10 @@ class StoreError(SalesmapError):
 
 class PublishError(SalesmapError):
     """Building, backing up, replacing or verifying the final DB failed."""
+
+
+class DamagedLateError(PublishError):
+    """The final DB turned out to be damaged when it was to be kept as a backup."""
 
 
 class LockedError(SalesmapError):

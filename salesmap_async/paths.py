@@ -45,6 +45,12 @@ class RunPaths:
         return self.backup_dir / name
 
     @property
+    def damaged_db(self) -> Path:
+        """Where the bytes of a damaged final DB are kept when this run replaces it."""
+        name = f"{self.final_db.stem}_damaged_{self.run_tag}{self.final_db.suffix}"
+        return self.backup_dir / name
+
+    @property
     def log_file(self) -> Path:
         return self.log_dir / f"salesmap_snapshot_{self.run_tag}.log"
 

@@ -24,6 +24,9 @@ WebformPeople = Literal["deals", "all"]
 PATH_FIELDS = ("db_path", "backup_dir", "log_dir", "checkpoint_dir")
 """The fields that say where things lie; every command takes them as options."""
 
+PARTIAL_FIELDS = ("webform_only", "only", "skip")
+"""The fields that make a run one of some tables."""
+
 _LONGEST_S = 24 * 3600.0
 _LEAST_SHARE = 0.001
 _LONGEST_NAME_BYTES = 150
@@ -136,6 +139,9 @@ class Settings:
         env="SALESMAP_CONFIRM_MISSING",
     )
     allow_shrink: bool = _option(False, "Let the gate pass shrunken tables.")
+    replace_damaged: bool = _option(
+        False, "Publish over a damaged final DB; its bytes are kept in --backup-dir."
+    )
 
     def __post_init__(self) -> None:
         for name in PATH_FIELDS:

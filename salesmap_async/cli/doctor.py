@@ -28,13 +28,14 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 @path_options
 @settings_options(_NETWORK_OPTIONS)
 @token_file_option
+@click.option("--deep", is_flag=True, help="Search the whole final DB for damage.")
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
-def doctor(token_file: Path | None, offline: bool, **options: Any) -> None:
+def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -> None:
     """Check what a run needs, and say what to do about what is missing; exit code 0 or 2."""
     with explaining() as attempt:
         settings = Settings(**options, token=read_token(token_file))
         attempt.settings = settings
-        findings = list(examine_locally(settings))
+        findings = list(examine_locally(settings, deep=deep))
         if not offline:
             findings += asyncio.run(examine_remotely(settings))
     console = Console(highlight=False)
@@ -45,15 +46,30 @@ def doctor(token_file: Path | None, offline: bool, **options: Any) -> None:
     verdict = "A run can start" if not failed else "A run would not start"
     left_out = "; the network was left out" if offline else ""
     console.print(f"{verdict}: {failed} failed, {_counted(warnings)}{left_out}.")
-    command = same_command_again() if failed else _run_command(settings, token_file)
+    command = _next_command(settings, findings, token_file)
     console.print(Text(printable(f"Next: {command}")), soft_wrap=True)
     if failed:
         raise SystemExit(2)
 
 
-def _run_command(settings: Settings, token_file: Path | None) -> str:
+def _next_command(settings: Settings, findings: Sequence[Finding], token_file: Path | None) -> str:
+    """Return what leads on: around a damaged DB, else a run, or this again after the mending."""
+    failed = [each for each in findings if each.level == "failed"]
+    if not failed:
+        return _run_command(settings, token_file)
+    command, *arguments = next((each.way_out for each in failed if each.way_out), ("",))
+    if not command:
+        return same_command_again()
+    if command == "run":
+        return _run_command(settings, token_file, *arguments)
+    return path_command(settings, command, *arguments)
+
+
+def _run_command(settings: Settings, token_file: Path | None, *more: str) -> str:
     """Return the `run` that was examined."""
-    arguments = [] if token_file is None else ["--token-file", str(token_file.resolve())]
+    arguments = (
+        [*more] if token_file is None else [*more, "--token-file", str(token_file.resolve())]
+    )
     for name in _NETWORK_OPTIONS:
         if getattr(settings, name) != usual_value(name):
             arguments += [option_flag(name), str(getattr(settings, name))]

@@ -10,6 +10,7 @@ import click
 
 from salesmap_async.commandline import plain_command, same_command_again
 from salesmap_async.errors import (
+    DamagedLateError,
     GateRefusedError,
     KeptAsideError,
     SalesmapError,
@@ -69,6 +70,8 @@ def next_arguments(error: SalesmapError) -> tuple[str, ...] | None:
     if not is_resumable(error.run):
         return ()
     tag = ("--resume-run-tag", error.run.run_tag)
+    if isinstance(error, DamagedLateError):
+        return (*tag, "--replace-damaged")
     return (*tag, "--allow-shrink") if isinstance(error, GateRefusedError) else tag
 
 

@@ -15,8 +15,9 @@ from salesmap_async.cli.options import read_token, settings_options, token_file_
 from salesmap_async.cli.progress import Verbosity, progress_listener
 from salesmap_async.cli.signals import stopping_on_signals
 from salesmap_async.cli.summary import show_summary
-from salesmap_async.commandline import run_command, same_command_again
-from salesmap_async.errors import SalesmapError
+from salesmap_async.commandline import path_command, run_command, same_command_again
+from salesmap_async.errors import DamagedError, SalesmapError, UsageError
+from salesmap_async.operate.backups import has_readable_backup
 from salesmap_async.run.snapshot import RunReport, take_snapshot
 from salesmap_async.sandbox import Sandbox, Workspace
 from salesmap_async.settings import Secret, Settings, option_fields, usual_value
@@ -66,12 +67,17 @@ def run(
 def _next_command(
     error: SalesmapError, settings: Settings, *, sandbox: bool, token_file: Path | None
 ) -> str:
-    """Return what to type: the resume of a begun run, or this command again."""
+    """Return what to type: the resume of a begun run, what leads on, or this command again."""
+    if isinstance(error, DamagedError) and has_readable_backup(settings):
+        return path_command(settings, "restore")
     arguments = next_arguments(error)
     if arguments is None:
         return same_command_again()
     token_path = str(token_file.resolve()) if token_file else None
-    return run_command(settings, *arguments, sandbox=sandbox, token_file=token_path)
+    without = error.without if isinstance(error, UsageError) else ()
+    return run_command(
+        settings, *arguments, sandbox=sandbox, token_file=token_path, without=without
+    )
 
 
 async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:

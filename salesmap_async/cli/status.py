@@ -109,9 +109,10 @@ def _final_db(found: Status) -> Iterator[str]:
     if final is None:
         yield "does not exist yet"
     elif final.problem:
-        yield f"{'locked' if final.locked else 'DAMAGED or not a database'}: {final.problem}"
+        yield f"{_trouble(final)}: {final.problem}"
     else:
         yield from _snapshot(final)
+        yield final.examined
         published = found.last_published
         if found.run is not None and found.run.status == KILLED and _holds(final, found.run):
             yield "this is what the run read: it was killed after the swap"
@@ -121,6 +122,12 @@ def _final_db(found: Status) -> Iterator[str]:
             yield f"NOT what run {published.run_tag} published last"
     for sidecar in found.final_sidecars:
         yield f"beside it: {sidecar.name} (`doctor` says what that means)"
+
+
+def _trouble(final: SnapshotFile) -> str:
+    if final.locked:
+        return "locked"
+    return "DAMAGED or not a database" if final.damaged else "cannot be read"
 
 
 def _snapshot(file: SnapshotFile) -> Iterator[str]:

@@ -31,6 +31,15 @@ def list_backups(settings: Settings) -> tuple[SnapshotFile, ...]:
     return tuple(file for file in looked_at if file is not None)
 
 
+def has_readable_backup(settings: Settings) -> bool:
+    """Tell whether `restore` has anything to offer."""
+    try:
+        backups = list_backups(settings)
+    except UsageError:
+        return False
+    return any(not each.problem and each.run_tag for each in backups)
+
+
 def choose_backup(settings: Settings, wanted: str) -> SnapshotFile:
     """Return the backup that `wanted` names: a file, or the run whose snapshot it holds.
 

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -23,10 +24,12 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import ignore
+from salesmap_async.operate.backups import has_readable_backup
 from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.operate.runs import read_runs
 from salesmap_async.paths import lock_path
+from salesmap_async.publish.damage import damage_in
 from salesmap_async.run.checks import Finding, machine_checks
 from salesmap_async.run.lock import is_held
 from salesmap_async.run.preflight import TOLERATED_SKEW_S
@@ -42,16 +45,18 @@ _MEANINGS = {
 }
 
 
-def examine_locally(settings: Settings) -> Iterator[Finding]:
-    """Check everything that needs no network."""
-    final = look_at(settings.db_path)
+def examine_locally(settings: Settings, *, deep: bool = False) -> Iterator[Finding]:
+    """Check everything that needs no network; `deep`: search the whole DB for damage."""
+    final = look_at(settings.db_path, search=not deep)
+    if deep and final is not None and not final.problem:
+        final = _searched_whole(final)
     yield _recent_runs(settings, final)
     yield from machine_checks(settings)
     yield _run_lock(settings.db_path)
     beside = sidecars(settings.db_path)
     yield from (_sidecar(settings.db_path, each) for each in beside)
     yield _users(settings.db_path, beside)
-    yield _final_db(final, settings.db_path)
+    yield _final_db(final, settings.db_path, has_backup=has_readable_backup(settings))
     yield _token(settings)
 
 
@@ -178,7 +183,7 @@ def _is_being_written(final_db: Path) -> bool:
     return False
 
 
-def _final_db(final: SnapshotFile | None, path: Path) -> Finding:
+def _final_db(final: SnapshotFile | None, path: Path, *, has_backup: bool) -> Finding:
     what = "final DB"
     if final is None:
         return Finding(what=what, level="ok", said=f"{path} does not exist yet: a first run")
@@ -189,12 +194,20 @@ def _final_db(final: SnapshotFile | None, path: Path) -> Finding:
             said=f"{path} is locked: {final.problem}",
             cure="close the program that writes to it",
         )
+    if final.problem and not final.damaged:
+        return Finding(
+            what=what,
+            level="failed",
+            said=f"{path} cannot be read: {final.problem}",
+            cure="check its permissions and the disk",
+        )
     if final.problem:
         return Finding(
             what=what,
             level="failed",
             said=f"{path} is damaged or no database: {final.problem}",
-            cure="`restore` puts a backup in its place",
+            cure="`restore` puts a backup in its place, `run --replace-damaged` a new snapshot",
+            way_out=("restore",) if has_backup else ("run", "--replace-damaged"),
         )
     if final.captured_at is not None and final.captured_at - datetime.now(UTC) > timedelta(
         seconds=TOLERATED_SKEW_S
@@ -206,7 +219,18 @@ def _final_db(final: SnapshotFile | None, path: Path) -> Finding:
             cure="set this machine's clock",
         )
     run = f"run {final.run_tag}" if final.run_tag else "another tool"
-    return Finding(what=what, level="ok", said=f"the snapshot of {run}, {final.rows:,} rows")
+    said = f"the snapshot of {run}, {final.rows:,} rows; {final.examined}"
+    return Finding(what=what, level="ok", said=said)
+
+
+def _searched_whole(final: SnapshotFile) -> SnapshotFile:
+    try:
+        damage = damage_in(final.path)
+    except sqlite3.Error as error:
+        return replace(final, problem=str(error), locked=is_locked(error))
+    return replace(
+        final, problem=damage, damaged=bool(damage), examined="the whole file has no damage"
+    )
 
 
 def _token(settings: Settings) -> Finding:

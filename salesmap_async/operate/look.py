@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.publish.damage import QUICK_LOOK_S, Examined, examine, is_damage
 from salesmap_async.publish.published import read_contents
 from salesmap_async.sqlite_file import is_locked, opened, roll_back_leftovers
 from salesmap_async.times import moment_of
@@ -19,7 +20,8 @@ class SnapshotFile:
 
     `rows` are those of all data tables, `webform_rows` those of `webform_history`, which run
     `webforms_tag` read. `changed_at` is the file's own time. Two files of one `fingerprint` hold
-    the same snapshot. `problem` says why the file cannot be read; `locked`: only for now.
+    the same snapshot. `problem` says why the file cannot be read; `locked`: only for now;
+    `damaged`: not until it is replaced. `examined` says how far it was searched for damage.
     """
 
     path: Path
@@ -35,10 +37,15 @@ class SnapshotFile:
     fingerprint: str = ""
     problem: str = ""
     locked: bool = False
+    damaged: bool = False
+    examined: str = ""
 
 
-def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
-    """Return what `path` holds; None where there is no file, or an empty one."""
+def look_at(path: Path, *, timeout_s: float = 1.0, search: bool = False) -> SnapshotFile | None:
+    """Return what `path` holds; None where there is no file, or an empty one.
+
+    `search`: also for damage that does not show by itself, for some seconds at most.
+    """
     try:
         stat = path.stat()
     except OSError:
@@ -58,7 +65,9 @@ def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
             changed_at=changed_at,
             problem=str(error),
             locked=locked,
+            damaged=is_damage(error),
         )
+    examined = _searched(path) if search else Examined()
     return SnapshotFile(
         path=path,
         size_bytes=stat.st_size,
@@ -71,25 +80,25 @@ def look_at(path: Path, *, timeout_s: float = 1.0) -> SnapshotFile | None:
         webform_rows=found.rows.get(SUBMISSION_TABLE),
         webforms_tag=found.webforms_tag,
         fingerprint=found.fingerprint,
+        problem=examined.damage,
+        damaged=bool(examined.damage),
+        examined=how_far(examined) if search else "",
     )
 
 
-def damage_in(path: Path) -> str:
-    """Return what `integrity_check` finds wrong in the database `path`, '' for nothing.
+def how_far(examined: Examined) -> str:
+    """Say how much of the file was searched for damage."""
+    if not examined.left_out:
+        return "no damage in any table"
+    seen = examined.tables - examined.left_out
+    return (
+        f"no damage in {seen} of {examined.tables} tables, more were not searched in "
+        f"{QUICK_LOOK_S:g} s (`doctor --deep` searches all)"
+    )
 
-    Raises sqlite3.Error where it cannot be asked, e.g. because of a lock.
-    """
+
+def _searched(path: Path) -> Examined:
     try:
-        roll_back_leftovers(path)
-        with opened(path, "ro") as connection:
-            (verdict,) = connection.execute("PRAGMA integrity_check(1)").fetchone()
-    except sqlite3.DatabaseError as error:
-        if not _is_damage(error):
-            raise
-        return str(error)
-    return "" if verdict == "ok" else str(verdict)
-
-
-def _is_damage(error: sqlite3.Error) -> bool:
-    code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-    return code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
+        return examine(path, limit_s=QUICK_LOOK_S)
+    except (sqlite3.Error, OSError):  # locked since it was read: no damage that is known
+        return Examined(tables=1, left_out=1)

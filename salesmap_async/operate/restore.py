@@ -8,7 +8,6 @@ fails leaves the final DB as it was (I4).
 from __future__ import annotations
 
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -19,10 +18,11 @@ from typing import Any
 
 from salesmap_async.errors import LockedError, PublishError, SalesmapError, UsageError
 from salesmap_async.events import Listener, Step, Warned
-from salesmap_async.files import fsync_directory, fsync_file
-from salesmap_async.operate.look import SnapshotFile, damage_in, look_at
+from salesmap_async.files import fsync_file
+from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import back_up
+from salesmap_async.publish.damage import damage_in, keep_damaged
 from salesmap_async.publish.replace import copy_into, install
 from salesmap_async.run.history import RESTORE, RESTORED, STARTED, History
 from salesmap_async.run.lock import run_lock
@@ -32,7 +32,6 @@ from salesmap_async.sqlite_file import (
     is_locked,
     opened,
     remove_with_leftovers,
-    sidecars,
 )
 
 _AGAIN = "restore again"
@@ -111,7 +110,11 @@ def _restore(paths: RunPaths, backup: SnapshotFile, tell: Listener) -> Restored:
     tell(Step("copy the backup", f"{backup.path} -> {paths.building_db}"))
     _copy(backup.path, paths.building_db)
     damage = _damage(paths.final_db)
-    kept_at = _keep_damaged(paths, damage, tell) if damage else _keep(paths, tell)
+    kept_at = (
+        keep_damaged(paths.final_db, paths.damaged_db, damage, tell=tell)
+        if damage
+        else _keep(paths, tell)
+    )
     install(
         paths.building_db,
         paths.final_db,
@@ -149,36 +152,6 @@ def _damage(final: Path) -> str:
 def _keep(paths: RunPaths, tell: Listener) -> Path | None:
     back_up(paths.final_db, paths.backup_db, tell=tell)
     return paths.backup_db if paths.backup_db.exists() else None
-
-
-def _keep_damaged(paths: RunPaths, damage: str, tell: Listener) -> Path:
-    """Keep the bytes of a DB that SQLite cannot copy, and what lies beside it.
-
-    What lay beside the damaged file must not be applied to the new one.
-    """
-    name = f"{paths.final_db.stem}_damaged_{paths.run_tag}{paths.final_db.suffix}"
-    kept_at = paths.backup_dir / name
-    tell(Warned(f"the present DB is damaged ({damage}): its bytes are kept as they are"))
-    tell(Step("keep the damaged file", str(kept_at)))
-    try:
-        paths.backup_dir.mkdir(parents=True, exist_ok=True)
-        beside = sidecars(paths.final_db)
-        for each in (paths.final_db, *beside):
-            ending = each.name.removeprefix(paths.final_db.name)
-            _copy_bytes(each, kept_at.with_name(kept_at.name + ending))
-        fsync_directory(paths.backup_dir)
-        for each in beside:
-            each.unlink()
-    except OSError as error:
-        raise PublishError(f"{paths.final_db} could not be kept: {error}") from error
-    return kept_at
-
-
-def _copy_bytes(source: Path, dest: Path) -> None:
-    with source.open("rb") as old, dest.open("xb") as new:
-        shutil.copyfileobj(old, new)
-        new.flush()
-        os.fsync(new.fileno())
 
 
 def _unused_paths(settings: Settings) -> RunPaths:

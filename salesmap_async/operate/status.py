@@ -115,7 +115,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
     paths = settings.paths(run.run_tag) if run else None
     checkpoint = _checkpoint(settings, run, paths) if run and paths else None
     backups = list_backups(settings)
-    final = look_at(settings.db_path)
+    final = look_at(settings.db_path, search=True)
     restored = history.restored_since(history.last_published)
     return Status(
         settings=settings,
@@ -136,7 +136,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
             busy=history.busy,
             checkpoint=checkpoint,
             final=final,
-            has_backups=bool(backups),
+            has_backups=any(not each.problem and each.run_tag for each in backups),
             restored=history.restored_since(run),
         ),
     )
@@ -156,13 +156,7 @@ def advise(
     if busy:
         return Advice(command="status", why="A program is at work on this DB: wait for the end.")
     if final is not None and final.problem and not final.locked:
-        if has_backups:
-            return Advice(command="restore", why="The final DB is damaged: choose a backup.")
-        return Advice(
-            command="run",
-            why="The final DB is damaged and there is no backup: move it away, then take a new "
-            "snapshot.",
-        )
+        return _around(final, run, checkpoint, has_backups=has_backups)
     if run is None or run.kind == RESTORE or run.status == NOT_STARTED:
         return Advice(command="run", why="This takes a snapshot.")
     if run.status == PUBLISHED and refused:
@@ -188,6 +182,33 @@ def advise(
             "over newer. Take a new snapshot; `prune` removes what is left of this one.",
         )
     return _resume(run, checkpoint, restored)
+
+
+def _around(
+    final: SnapshotFile, run: RunEntry | None, checkpoint: Checkpoint | None, *, has_backups: bool
+) -> Advice:
+    """Return the way out where the final DB cannot be read."""
+    if not final.damaged:
+        return Advice(
+            command="doctor",
+            why="The final DB cannot be read, see above: mend that; then this says what is left.",
+        )
+    if has_backups:
+        return Advice(command="restore", why="The final DB is damaged: choose a backup.")
+    goes_on = run is not None and checkpoint is not None and not checkpoint.why_not
+    if run is not None and goes_on and run.kind == "full":
+        return Advice(
+            command="run",
+            arguments=("--resume-run-tag", run.run_tag, "--replace-damaged"),
+            why="The final DB is damaged and there is no backup: this goes on with the run and "
+            "publishes over it; its bytes are kept.",
+        )
+    return Advice(
+        command="run",
+        arguments=("--replace-damaged",),
+        why="The final DB is damaged and there is no backup: this takes a new snapshot and "
+        "publishes it over that; its bytes are kept.",
+    )
 
 
 def _resume(run: RunEntry, checkpoint: Checkpoint, restored: RunEntry | None) -> Advice:

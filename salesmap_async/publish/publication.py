@@ -22,6 +22,7 @@ from salesmap_async.events import Listener, Note, Step, Warned
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.backup import already_holds, back_up, prune_backups
 from salesmap_async.publish.build import BuildRequest, build_snapshot
+from salesmap_async.publish.damage import keep_damaged
 from salesmap_async.publish.gate import incomplete, shrunken
 from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
 from salesmap_async.publish.published import Published
@@ -36,7 +37,8 @@ class Publication:
     """What is to be published, and how.
 
     `published` tells about the present final DB (None: there is none). `back_up`: keep it before it
-    is replaced; `keep_backups`: how many are kept then (None: none is deleted). `stop` raises to
+    is replaced; `keep_backups`: how many are kept then (None: none is deleted). `damage` says what
+    is wrong with the present final DB, which then is no backup but kept as it is. `stop` raises to
     end the work; after the swap it is not asked any more.
     """
 
@@ -49,6 +51,7 @@ class Publication:
     allow_shrink: bool
     tell: Listener
     stop: Callable[[], None]
+    damage: str = ""
 
 
 def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
@@ -180,6 +183,9 @@ def _rows_in_scope(publication: Publication) -> Mapping[str, int]:
 def _back_up(publication: Publication) -> Path | None:
     """Keep what will be replaced, unless an earlier start of this run published that; say where."""
     paths, tell = publication.paths, publication.tell
+    if publication.damage:
+        keep_damaged(paths.final_db, paths.damaged_db, publication.damage, tell=tell)
+        return None
     if publication.published is None or not publication.back_up:
         return None
     if already_holds(paths.final_db, paths.run_tag, publication.tables):

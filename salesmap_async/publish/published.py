@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.endpoints import ALL_TABLES, SUBMISSION_TABLE
-from salesmap_async.errors import LockedError, StartRefusedError
+from salesmap_async.errors import DamagedError, LockedError, StartRefusedError
+from salesmap_async.publish.damage import is_damage
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.schema import LINK_COLUMNS
 from salesmap_async.sqlite_file import (
@@ -54,8 +55,8 @@ class Published:
 def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
     """Return what `path` holds; None when there is no file, or an empty one.
 
-    Raises LockedError when it stays locked for `timeout_s`, StartRefusedError when it is no
-    database or is damaged.
+    Raises LockedError when it stays locked for `timeout_s`, DamagedError when it is no database
+    or is damaged, StartRefusedError when it cannot be read for another reason.
     """
     try:
         if not path.exists() or path.stat().st_size == 0:
@@ -69,14 +70,25 @@ def read_published(path: Path, *, timeout_s: float = 5.0) -> Published | None:
                 f"{path} is locked by another program",
                 cure="close the program that writes to it, then run again",
             ) from error
-        raise StartRefusedError(
-            f"{path} is not a database, or it is damaged: {error}",
-            cure="move it away, or restore a backup over it, then run again",
-        ) from error
+        if not is_damage(error):
+            raise StartRefusedError(
+                f"{path} cannot be read: {error}", cure="check its permissions and the disk"
+            ) from error
+        raise damaged(path, str(error)) from error
+    except UnicodeError as error:
+        raise damaged(path, str(error)) from error
     except OSError as error:
         raise StartRefusedError(
             f"{path} cannot be read: {error}", cure="check its permissions, then run again"
         ) from error
+
+
+def damaged(path: Path, damage: str) -> DamagedError:
+    """Return the error of a start over a final DB that is damaged."""
+    return DamagedError(
+        f"{path} is not a database, or it is damaged: {damage}",
+        cure="restore a backup, or let a run replace it (--replace-damaged keeps its bytes)",
+    )
 
 
 @dataclass(frozen=True, slots=True)

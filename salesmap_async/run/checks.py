@@ -39,12 +39,16 @@ _WAL_RESET_BUG = ((3, 7, 0), (3, 51, 2))
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finding:
-    """What one check found. `cure` says what helps, where something does."""
+    """What one check found. `cure` says what helps, where something does.
+
+    `way_out`: the command of this program that helps, with its arguments.
+    """
 
     what: str
     level: Level
     said: str
     cure: str = ""
+    way_out: tuple[str, ...] = ()
 
 
 def machine_checks(settings: Settings) -> Iterator[Finding]:

@@ -7,14 +7,18 @@ its published line is in the history; started again before that, it does the ste
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TypeVar
 
-from salesmap_async.api.endpoints import SUBMISSION_TABLE
+from salesmap_async.api.endpoints import SUBMISSION_TABLE, select_tables
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.errors import (
+    DamagedError,
+    DamagedLateError,
     LockedError,
     PublishError,
     StartRefusedError,
@@ -23,13 +27,14 @@ from salesmap_async.errors import (
 )
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
 from salesmap_async.paths import RunPaths
+from salesmap_async.publish.damage import QUICK_LOOK_S, damage_in, examine
 from salesmap_async.publish.manifest import ManifestRow, RunInfo
 from salesmap_async.publish.publication import (
     Publication,
     publish_snapshot,
     publish_webforms,
 )
-from salesmap_async.publish.published import Published, read_published
+from salesmap_async.publish.published import Published, damaged, read_published
 from salesmap_async.run.checks import temporary_folder
 from salesmap_async.run.floor import Floor
 from salesmap_async.run.history import PUBLISHED
@@ -46,7 +51,7 @@ from salesmap_async.run.reading import (
     read_collected,
 )
 from salesmap_async.run.record import RunRecord, noting_refusals
-from salesmap_async.settings import Settings
+from salesmap_async.settings import PARTIAL_FIELDS, Settings
 from salesmap_async.sqlite_file import temporary_files_in
 from salesmap_async.stop import Stop
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
@@ -111,6 +116,7 @@ class _Run:
         self._stop = stop
         self._listener = listener
         self._warnings: list[str] = []
+        self._damage = ""
         self._record = RunRecord(plan.paths, plan.kind, stop=stop, tell=self._tell)
 
     def _tell(self, event: Event) -> None:
@@ -143,6 +149,15 @@ class _Run:
         final_db = self._settings.db_path
         try:
             published = read_published(final_db)
+            if published is not None and (damage := self._damage_of(final_db)):
+                raise damaged(final_db, damage)
+        except DamagedError as error:
+            if not self._settings.replace_damaged:
+                error.instead, error.without = ("--replace-damaged",), PARTIAL_FIELDS
+                raise
+            self._check_is_whole()
+            self._damage = str(error)
+            return None
         except LockedError as error:
             if self._plan.kind == "webform-only":
                 raise
@@ -166,6 +181,27 @@ class _Run:
                     f"snapshot will not: {', '.join(published.added_by_others)}. It stays in the "
                     "backup"
                 )
+            )
+
+    def _damage_of(self, final: Path) -> str:
+        """Look for damage that reading does not show; thoroughly where it is to be replaced."""
+        try:
+            if self._settings.replace_damaged:
+                return damage_in(final)
+            return examine(final, limit_s=QUICK_LOOK_S).damage
+        except sqlite3.Error:  # locked since it was read; publishing waits for that
+            return ""
+
+    def _check_is_whole(self) -> None:
+        """Raise UsageError where a run of some tables would publish over all of the others."""
+        whole = set(select_tables(only=(), skip=(), include=()))
+        if self._plan.kind == "webform-only" or not whole <= set(self._plan.tables):
+            raise UsageError(
+                f"{self._settings.db_path} is damaged, so tables that are not read now would be "
+                "lost",
+                cure="take a whole snapshot",
+                instead=("--replace-damaged",),
+                without=PARTIAL_FIELDS,
             )
 
     async def _read(self, published: Published | None, webforms: Webforms | None) -> None:
@@ -199,6 +235,7 @@ class _Run:
                 "not exist",
                 cure="take a whole snapshot first",
                 instead=(),
+                without=PARTIAL_FIELDS,
             )
         if SUBMISSION_TABLE not in self._plan.tables:
             return None
@@ -216,18 +253,37 @@ class _Run:
         self, published: Published | None, collected: Collected
     ) -> tuple[ManifestRow, ...]:
         publish = publish_webforms if self._plan.kind == "webform-only" else publish_snapshot
-        return publish(
-            Publication(
-                paths=self._paths,
-                tables=self._plan.tables,
-                run_info=self._run_info(collected),
-                published=published,
-                back_up=self._must_back_up(published),
-                keep_backups=None if self._settings.no_backup else self._settings.keep_backups,
-                allow_shrink=self._settings.allow_shrink,
-                tell=self._tell,
-                stop=self._may_go_on,
-            )
+        try:
+            return publish(self._publication(published, collected))
+        except PublishError as error:
+            if not error.published and (damage := self._damage_now()):
+                raise DamagedLateError(
+                    f"{self._paths.final_db} is damaged, so it cannot be kept as a backup: "
+                    f"{damage}",
+                    cure="publish over it as below: its bytes are kept in --backup-dir",
+                ) from error
+            raise
+
+    def _damage_now(self) -> str:
+        """Return what is wrong with the final DB, if that is why it could not be kept."""
+        if self._damage or not self._paths.final_db.exists():
+            return ""
+        with suppress(sqlite3.Error):
+            return damage_in(self._paths.final_db)
+        return ""
+
+    def _publication(self, published: Published | None, collected: Collected) -> Publication:
+        return Publication(
+            paths=self._paths,
+            tables=self._plan.tables,
+            run_info=self._run_info(collected),
+            published=published,
+            back_up=self._must_back_up(published),
+            keep_backups=None if self._settings.no_backup else self._settings.keep_backups,
+            allow_shrink=self._settings.allow_shrink,
+            tell=self._tell,
+            stop=self._may_go_on,
+            damage=self._damage,
         )
 
     def _may_go_on(self) -> None:

@@ -220,7 +220,7 @@ def broken(tmp_path: Path) -> Path:
 
 
 async def test_a_missing_db_says_how_to_make_one(broken: Path) -> None:
-    """503 with the path and the command; the server is up, and answers once there is one."""
+    """503 with the path and the command; it answers once there is a DB."""
     app = app_over(broken)
     async with asking(app) as client:
         for path in ENDPOINTS:
@@ -228,8 +228,9 @@ async def test_a_missing_db_says_how_to_make_one(broken: Path) -> None:
             assert response.status_code == 503, path
             assert response.json()["detail"] == f"Database not found at {broken}"
             assert response.json()["command"].startswith("python -m salesmap_async run")
-        assert (await client.get("/api/health")).json() == {"status": "ok"}
+        assert (await client.get("/api/health")).status_code == 503
         make_db(broken, VECTOR)
+        assert (await client.get("/api/health")).json() == {"status": "ok"}
         assert (await client.get("/api/orgs")).status_code == 200
 
 
@@ -240,6 +241,7 @@ async def test_a_file_that_is_no_database_is_503(broken: Path, content: bytes) -
     """JSON that names the next step, never an HTML page."""
     broken.write_bytes(content)
     async with asking(app_over(broken)) as client:
+        assert (await client.get("/api/health")).status_code == 503
         response = await client.get("/api/orgs")
     assert response.status_code == 503
     assert "doctor" in response.json()["command"]
@@ -261,7 +263,10 @@ async def test_a_damaged_database_is_503(broken: Path) -> None:
     data[4096:] = b"\xff" * (len(data) - 4096)
     broken.write_bytes(bytes(data))
     async with asking(app_over(broken)) as client:
+        health = await client.get("/api/health")
         response = await client.get("/api/orgs")
+    assert (health.status_code, "is damaged" in health.json()["detail"]) == (503, True)
+    assert "doctor" in health.json()["command"]
     assert response.status_code == 503
     assert "cannot be read" in response.json()["detail"]
 

@@ -15,6 +15,7 @@ Finding = tuple[State, list[str]]
 
 _WHY_NOW = {
     "status": "지금 다른 작업이 이 DB를 쓰고 있습니다. 끝날 때까지 기다립니다.",
+    "doctor": "최종 DB를 읽을 수 없습니다. 원인을 먼저 해결합니다.",
     "restore": "최종 DB가 손상되었습니다. 백업을 골라 되돌립니다.",
     "run": "끝나지 않은 작업이 없습니다. 새 스냅샷을 받습니다.",
 }
@@ -49,7 +50,8 @@ def _final_db(found: Status) -> Finding:
     if final is None:
         return "problem", [str(path), "아직 없습니다."]
     if final.problem:
-        said = "잠겨 있습니다" if final.locked else "손상되었거나 DB가 아닙니다"
+        damaged = "손상되었거나 DB가 아닙니다" if final.damaged else "읽을 수 없습니다"
+        said = "잠겨 있습니다" if final.locked else damaged
         return "problem", [str(path), f"{said}: {final.problem}"]
     lines = [str(path), _about(final)]
     published = found.last_published
@@ -125,7 +127,7 @@ def _webforms(found: Status) -> Finding:
 def _why(found: Status) -> str:
     advice, run = found.advice, found.run
     if advice.command == "run" and found.final is not None and found.final.problem:
-        return "최종 DB가 손상되었고 백업이 없습니다. 파일을 옮긴 뒤 새 스냅샷을 받습니다."
+        return "최종 DB가 손상되었고 백업이 없습니다. 파일을 따로 보관하고 새 스냅샷을 게시합니다."
     if advice.command != "run" or run is None:
         return _WHY_NOW[advice.command]
     if "--resume-run-tag" in advice.arguments:

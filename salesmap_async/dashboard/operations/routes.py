@@ -9,6 +9,7 @@ from salesmap_async.dashboard.data.context import Here
 from salesmap_async.dashboard.operations import models
 from salesmap_async.dashboard.operations.about import about
 from salesmap_async.dashboard.operations.checklist import checklist
+from salesmap_async.dashboard.operations.health import check_health
 from salesmap_async.dashboard.operations.queries import backups, runs, tables
 from salesmap_async.dashboard.web.answers import Answer
 from salesmap_async.dashboard.web.parameters import UNAVAILABLE, Limit
@@ -17,9 +18,10 @@ from salesmap_async.operate.status import read_status
 router = APIRouter(prefix="/api", default_response_class=Answer)
 
 
-@router.get("/health", response_model=shapes.Health)
-async def health() -> Answer:
-    """Say that the server is up, whatever the DB does."""
+@router.get("/health", response_model=shapes.Health, responses=UNAVAILABLE)
+def health(here: Here) -> Answer:
+    """Say that the server is up and has a snapshot that is not damaged; 503 without one."""
+    check_health(here)
     return Answer({"status": "ok"})
 
 
