@@ -7,6 +7,7 @@ import sys
 
 import click
 
+from salesmap_async.cli.docs import docs
 from salesmap_async.cli.doctor import doctor
 from salesmap_async.cli.prune import prune
 from salesmap_async.cli.restore import restore
@@ -25,7 +26,7 @@ def commands() -> None:
     """Snapshot a whole Salesmap CRM workspace into one SQLite file."""
 
 
-for command in (run, sandbox, doctor, status, runs, restore, prune, serve):
+for command in (run, sandbox, doctor, status, runs, restore, prune, serve, docs):
     commands.add_command(command)
 
 

@@ -35,7 +35,7 @@ _COMMON = (
     *("--quiet", "--min-interval", "0", "--backoff", "0", "--concurrency", "1"),
     *("--checkpoint-interval", "20", "--keep-backups", "1", "--db-path", "final.db"),
 )
-_OLDER = "final_before_older.db"
+_OLDER = "final_before_20250101_000000.db"
 _WANTED = {
     "full": ("--only", _TABLES),
     "wal": ("--only", _TABLES),

@@ -1,4 +1,4 @@
-"""The README says what the program does: options, commands, exit codes and tables are compared."""
+"""README and manual say what the program does: options, commands, exit codes and tables."""
 
 from __future__ import annotations
 
@@ -15,17 +15,16 @@ from click.testing import CliRunner
 from salesmap_async import errors
 from salesmap_async.__main__ import commands
 from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES
+from salesmap_async.docs import PAGES, read_page
 from salesmap_async.publish.manifest import META_TABLES
+from scripts.reference import reference
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
-RUNBOOK = README.partition("\n## 운영 런북\n")[2]
+MANUAL = {name: read_page(name) for name in PAGES}
+RUNBOOK = MANUAL["runbook"]
+EVERYTHING = "\n".join([README, *MANUAL.values()])
 STOPPED_BY_SIGNAL = {130, 143}
-SHARED = {
-    "Where things lie": frozenset(commands.commands) - {"sandbox"},
-    "How to reach the API": frozenset({"run", "doctor"}),
-}
-"""Tables of options that several commands take: heading -> those commands."""
 
 OPTIONS = [
     (command, option)
@@ -36,10 +35,10 @@ OPTIONS = [
 OPTION_IDS = [f"{command.name} {option.opts[-1]}" for command, option in OPTIONS]
 
 
-def section(heading: str) -> str:
+def section(heading: str, text: str = README) -> str:
     """Return the text below a heading, up to the next one of any level."""
-    found = re.search(rf"^#+ {re.escape(heading)}.*?$(.*?)(?=^#|\Z)", README, re.M | re.S)
-    assert found, f"README has no section {heading}"
+    found = re.search(rf"^#+ {re.escape(heading)}.*?$(.*?)(?=^#|\Z)", text, re.M | re.S)
+    assert found, f"there is no section {heading}"
     return found[1]
 
 
@@ -58,10 +57,9 @@ def names_in(text: str) -> set[str]:
 
 
 def documented_options(command: str) -> dict[str, list[str]]:
-    """Return the row of each option in the command's table and the shared ones, by flag."""
-    headings = [heading for heading, sharing in SHARED.items() if command in sharing]
-    tables = [section(f"`{command}`"), *map(section, headings)]
-    return {flag: row for table in tables for row in table_rows(table) for flag in names_in(row[0])}
+    """Return the row of each option in the command's table of the reference, by flag."""
+    rows = table_rows(section(f"`{command}`", MANUAL["reference"]))
+    return {flag: row for row in rows for flag in names_in(row[0])}
 
 
 def code_lines(text: str, languages: str, containing: str) -> list[str]:
@@ -71,8 +69,8 @@ def code_lines(text: str, languages: str, containing: str) -> list[str]:
 
 
 def command_lines() -> list[str]:
-    """Return every command line of this program that stands in a code block of the README."""
-    return code_lines(README, "bash|powershell|cron", "-m salesmap_async")
+    """Return every command line of this program that stands in a code block."""
+    return code_lines(EVERYTHING, "bash|powershell|cron", "-m salesmap_async")
 
 
 def arguments_of(line: str) -> list[str]:
@@ -86,14 +84,14 @@ def arguments_of(line: str) -> list[str]:
 def test_every_command_is_documented_and_has_help(command: click.Command) -> None:
     """A command has a docstring and a section with its options."""
     assert command.help
-    assert documented_options(str(command.name))
+    assert f"## `{command.name}`" in MANUAL["reference"]
 
 
 @pytest.mark.parametrize(("command", "option"), OPTIONS, ids=OPTION_IDS)
 def test_every_option_is_documented_and_has_help(
     command: click.Command, option: click.Option
 ) -> None:
-    """An option stands in the README with its environment variable, and has help of its own."""
+    """An option stands in the reference with its environment variable, and has help of its own."""
     rows = documented_options(str(command.name))
     flags = [*option.opts, *option.secondary_opts]
     assert set(flags) <= set(rows)
@@ -103,22 +101,26 @@ def test_every_option_is_documented_and_has_help(
 
 @pytest.mark.parametrize("command", commands.commands.values(), ids=lambda each: each.name)
 def test_no_option_is_invented(command: click.Command) -> None:
-    """What the README documents exists."""
+    """What the reference documents exists."""
     known = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
     assert set(documented_options(str(command.name))) <= known
 
 
 def test_the_table_of_commands_is_complete() -> None:
     """It names each command once."""
-    rows = table_rows(section("Commands and options"))
-    assert sorted(name for row in rows for name in names_in(row[0])) == sorted(commands.commands)
+    rows = table_rows(section("The first real run"))
+    assert sorted(row[0].strip("`") for row in rows if row[0] != "command") == sorted(
+        commands.commands
+    )
 
 
 @pytest.mark.parametrize("flag", ["--keep-backups", "--concurrency", "--min-interval", "--port"])
 def test_documented_defaults_are_the_real_ones(flag: str) -> None:
     """A number in the default column is the option's default."""
     command, option = next(pair for pair in OPTIONS if flag in pair[1].opts)
-    assert float(documented_options(str(command.name))[flag][1]) == float(str(option.default))
+    assert float(documented_options(str(command.name))[flag][1].strip("`")) == float(
+        str(option.default)
+    )
 
 
 def test_there_are_command_lines_to_check() -> None:
@@ -155,9 +157,9 @@ def test_tables_are_those_of_the_catalogue() -> None:
 
 
 def test_every_guarantee_is_explained() -> None:
-    """I1 to I8 stand in the README in plain words."""
-    text = section("What is guaranteed")
-    assert [f"I{number}" for number in range(1, 9)] == re.findall(r"\*\*(I\d)\b", text)
+    """I1 to I9 stand in the manual in plain words."""
+    text = section("What is guaranteed", MANUAL["data"])
+    assert [f"I{number}" for number in range(1, 10)] == re.findall(r"\*\*(I\d)\b", text)
 
 
 def test_the_runbook_has_each_command_in_both_shells() -> None:
@@ -165,7 +167,7 @@ def test_the_runbook_has_each_command_in_both_shells() -> None:
     bash = [arguments_of(line) for line in code_lines(RUNBOOK, "bash", "-m salesmap_async")]
     powershell = code_lines(RUNBOOK, "powershell", "-m salesmap_async")
     assert bash == list(map(arguments_of, powershell))
-    assert {command for command, *_ in bash} == set(commands.commands) - {"sandbox"}
+    assert {command for command, *_ in bash} == set(commands.commands) - {"sandbox", "docs"}
 
 
 def test_the_runbook_explains_every_line_of_status(
@@ -183,11 +185,11 @@ def test_the_runbook_explains_every_line_of_status(
 def test_the_runbook_explains_every_exit_code() -> None:
     """An operator finds each code that is not 0."""
     codes = {int(row[0]) for row in table_rows(section("Exit codes")) if row[0].isdigit()}
-    first_cells = " ".join(row[0] for row in table_rows(section("복구")))
+    first_cells = " ".join(row[0] for row in table_rows(section("복구", RUNBOOK)))
     assert set(map(int, re.findall(r"\d+", first_cells))) == codes - {0}
 
 
-@pytest.mark.parametrize("line", code_lines(README, "bash", "scripts/torture.py"))
+@pytest.mark.parametrize("line", code_lines(EVERYTHING, "bash", "scripts/torture.py"))
 def test_torture_lines_name_what_it_takes(line: str) -> None:
     """Each shown kind of torture exists, and so do the options shown with it."""
     script = REPOSITORY / "scripts" / "torture.py"
@@ -197,3 +199,34 @@ def test_torture_lines_name_what_it_takes(line: str) -> None:
     )
     flags = {argument for argument in arguments if argument.startswith("--")}
     assert flags <= set(re.findall(r"--\w+", helped.stdout))
+
+
+def test_the_reference_is_fresh() -> None:
+    """It is made from the commands: `python scripts/reference.py` writes it anew."""
+    assert reference() == MANUAL["reference"]
+
+
+def test_the_readme_is_for_newcomers_and_links_the_rest() -> None:
+    """At most 250 lines; line 3 links the Korean runbook; every page is linked and there."""
+    lines = README.splitlines()
+    assert len(lines) <= 250
+    assert "docs/runbook.ko.md" in lines[2]
+    links = set(re.findall(r"\((salesmap_async/docs/[^)]+|\.screenshots/[^)]+)\)", README))
+    assert links >= {f"salesmap_async/docs/{name}" for name in PAGES.values()}
+    assert all((REPOSITORY / link).is_file() for link in links)
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_docs_shows_a_page(name: str) -> None:
+    """Where the output is no terminal, the page as it is."""
+    shown = CliRunner().invoke(commands, ["docs", name])
+    assert (shown.exit_code, shown.output) == (0, MANUAL[name])
+
+
+def test_docs_lists_the_pages_and_refuses_others() -> None:
+    """An unknown page is one paragraph with the names, exit code 2."""
+    listed = CliRunner().invoke(commands, ["docs"])
+    assert [line.split()[0] for line in listed.output.splitlines()[: len(PAGES)]] == list(PAGES)
+    refused = CliRunner().invoke(commands, ["docs", "runbok"])
+    assert refused.exit_code == 2
+    assert all(name in refused.output for name in PAGES)

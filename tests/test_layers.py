@@ -34,6 +34,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("run",),
     ("operate",),
     ("sandbox",),
+    ("docs",),
     ("dashboard",),
     ("cli",),
     ("__main__",),

@@ -1,0 +1,25 @@
+"""The manual: pages in Markdown that are shipped with the package."""
+
+from __future__ import annotations
+
+from importlib import resources
+
+PAGES: dict[str, str] = {
+    "runbook": "runbook.ko.md",
+    "dashboard": "dashboard.md",
+    "reference": "reference.md",
+    "data": "data.md",
+    "internals": "internals.md",
+    "performance": "performance.md",
+}
+"""Name of a page -> its file. The runbook is in Korean."""
+
+
+def read_page(name: str) -> str:
+    """Return a page of PAGES as Markdown. Raises KeyError for a name that is none."""
+    return (resources.files(__package__) / PAGES[name]).read_text(encoding="utf-8")
+
+
+def title_of(name: str) -> str:
+    """Return the first heading of a page."""
+    return read_page(name).partition("\n")[0].removeprefix("# ")
