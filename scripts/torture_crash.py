@@ -279,7 +279,11 @@ def _publish_old(collector: WarmCollector, template: Path, server: Server) -> No
     assert ended.code == 0, ended.err
     shutil.rmtree(template / "logs")
     (template / "backups").mkdir(exist_ok=True)
-    shutil.copy2(template / "final.db", template / "backups" / _OLDER)
+    older = template / "backups" / _OLDER
+    shutil.copy2(template / "final.db", older)
+    with closing(sqlite3.connect(older, isolation_level=None)) as backup:
+        # The template is copied for each case: to those it is a DB that was moved with its folder.
+        backup.execute("UPDATE run_info SET final_db_path = '/moved/final.db'")
 
 
 def _leave_in_wal_mode(final: Path) -> None:
