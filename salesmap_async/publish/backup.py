@@ -100,13 +100,13 @@ def prune_backups(
     except OSError as error:
         tell(Warned(f"backups in {backup_dir} could not be listed: {error}"))
         return
-    for backup in to_prune(backups, keep, fresh):
+    for path in to_prune(backups, keep, fresh):
         try:
-            backup.path.unlink()
+            path.unlink(missing_ok=True)
         except OSError as error:
-            tell(Warned(f"the old backup {backup.path} could not be deleted: {error}"))
+            tell(Warned(f"the old backup {path} could not be deleted: {error}"))
         else:
-            tell(Note(f"deleted the old backup {backup.path.name}"))
+            tell(Note(f"deleted the old backup {path.name}"))
 
 
 def _copy(

@@ -64,10 +64,14 @@ def backups_of(final_db: Path, backup_dir: Path, *, was_run: WasRun) -> tuple[Ba
     return tuple(sorted(found, key=lambda each: (each.taken_at, each.path.name), reverse=True))
 
 
-def to_prune(backups: tuple[Backup, ...], keep: int, fresh: Path | None) -> tuple[Backup, ...]:
-    """Return the backups that go; `fresh`, which was made just now, counts as the newest."""
-    ordered = sorted(backups, key=lambda each: each.path != fresh)
-    return tuple(ordered[keep:])
+def to_prune(backups: tuple[Backup, ...], keep: int, fresh: Path | None) -> tuple[Path, ...]:
+    """Return the backups that go; `fresh`, which was made just now, counts as the newest.
+
+    It is one of them whatever it says itself: a DB that was copied still names its first place.
+    """
+    others = [each.path for each in backups if each.path != fresh]
+    newest_first = others if fresh is None else [fresh, *others]
+    return tuple(newest_first[keep:])
 
 
 def _is_named_by_a_run(tag: str, was_run: WasRun) -> bool:
