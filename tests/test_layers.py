@@ -89,6 +89,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "pydantic": frozenset({"dashboard"}),
     "uvicorn": frozenset({"dashboard.server"}),
     "nh3": frozenset({"dashboard.crm.memos"}),
+    "markdown_it": frozenset({"dashboard.web.help_page"}),
     "os.getenv": frozenset(),
     "asyncio.TaskGroup": frozenset({"collect.workers"}),
     "asyncio.create_task": frozenset({"store.writer"}),

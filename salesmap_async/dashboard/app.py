@@ -19,7 +19,7 @@ from salesmap_async.dashboard.data.context import Dashboard
 from salesmap_async.dashboard.data.database import Database
 from salesmap_async.dashboard.operations import routes as operations_routes
 from salesmap_async.dashboard.sales import routes as sales_routes
-from salesmap_async.dashboard.web import docs_page
+from salesmap_async.dashboard.web import docs_page, help_page
 from salesmap_async.dashboard.web.access import Access
 from salesmap_async.dashboard.web.answers import Failures, add_error_answers
 from salesmap_async.dashboard.web.security import (
@@ -66,6 +66,7 @@ def create_app(
     app.include_router(sales_routes.router)
     app.include_router(operations_routes.router)
     app.include_router(docs_page.router)
+    app.include_router(help_page.router)
     app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
     app.mount(docs_page.PREFIX, docs_page.docs_files(), name="docs files")
     app.mount("/", StaticFiles(directory=STATIC, check_dir=False), name="page files")

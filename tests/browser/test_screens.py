@@ -49,6 +49,22 @@ async def test_the_menu_has_its_four_entries_in_order(visit: Visit) -> None:
         await visit.settled()
 
 
+async def test_help_shows_the_runbook_and_the_dashboard_s_own_page(visit: Visit) -> None:
+    """Rendered by the server, under the same policy, without a script; and back again."""
+    await visit.open("")
+    await visit.page.get_by_role("link", name="도움말").click()
+    await expect(visit.page.locator("h1")).to_have_text("운영 런북")
+    assert await visit.page.locator("table").count() >= 3
+    await visit.page.get_by_role("link", name="대시보드", exact=True).click()
+    await expect(visit.page.locator("h1")).to_have_text("Dashboard")
+    await expect(visit.page.locator("nav [aria-current=page]")).to_have_text("대시보드")
+    width_px, height_px = PHONE_PX
+    await visit.page.set_viewport_size({"width": width_px, "height": height_px})
+    assert await visit.page.evaluate("document.documentElement.scrollWidth") <= width_px
+    await visit.page.get_by_role("link", name="← 대시보드로").click()
+    await expect(visit.page.locator("#menu-button")).to_be_visible()
+
+
 async def test_menu_sections_stay_as_they_were_left(visit: Visit) -> None:
     """Open at first; a closed one is closed on the next visit."""
     await visit.open()

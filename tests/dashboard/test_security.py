@@ -297,3 +297,16 @@ def test_formatting_of_memos_stays() -> None:
     html = "<p>1 &lt; 2 &amp; <b>굵게</b></p><ul><li>글</li></ul>"
     assert clean_html(html) == html
     assert clean_html(" ") is clean_html(None) is None
+
+
+async def test_help_is_rendered_without_html_of_its_own_and_asks_for_proof_too(db: Path) -> None:
+    """Pages of the manual under the same guards; other names are not found."""
+    runbook = await asked(db, "/help")
+    assert (runbook.status_code, "<h1>운영 런북</h1>" in runbook.text) == (200, True)
+    assert "<table>" in runbook.text
+    assert "<script" not in runbook.text
+    assert "default-src 'none'" in runbook.headers["content-security-policy"]
+    assert (await asked(db, "/help/dashboard")).status_code == 200
+    assert (await asked(db, "/help/../../pyproject.toml")).status_code == 404
+    assert (await asked(db, "/help/internals")).status_code == 404
+    assert (await asked(db, "/help", access=TOKEN)).status_code == 401

@@ -92,5 +92,10 @@ const Api = (() => {
 
   const part = encodeURIComponent;
 
-  return { get, part };
+  // The manual stands beside the API, wherever the page comes from.
+  async function helpAddress() {
+    return (await base()).replace(/\/api$/, "/help");
+  }
+
+  return { get, part, helpAddress };
 })();

@@ -67,7 +67,12 @@ const Navigation = (() => {
     if (isOpen) byId("menu").querySelector("a")?.focus();
   }
 
+  async function connectHelp() {
+    byId("help-link").href = await Api.helpAddress().catch(() => "/help");
+  }
+
   function connect() {
+    connectHelp();
     const isOpen = () => document.body.classList.contains("menu-open");
     byId("menu-button").addEventListener("click", () => openDrawer(!isOpen()));
     byId("scrim").addEventListener("click", () => openDrawer(false));
