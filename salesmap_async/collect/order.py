@@ -1,7 +1,7 @@
 """Which ready chain needs the next slot most: the one with the most pages left.
 
-Where the last snapshot tells a list's size, that is a subtraction. On a first run nobody knows the
-sizes; then a list counts as big as its usual share (the catalogue's `prior`) says beside the list
+Where the last snapshot tells a list's size, that is a subtraction. On a first run the sizes are
+unknown; then a list counts as big as its usual share (the catalogue's `prior`) says beside the list
 that is furthest ahead of its own. So every list advances by its share and none is left for the
 end, where it would run alone at the speed of one answer after the other.
 

@@ -48,13 +48,12 @@ class FilterUntrustedError(SalesmapError):
 @dataclass(frozen=True, slots=True)
 class GivenUp:
     """A list that goes on plainly, by `plain`. `reopened`: that chain had ended at another range.
-    `dropped` are the other ranges, `unended` of them had not ended yet.
+    `dropped` are the other ranges.
     """
 
     plain: Chain
     reopened: bool
     dropped: Sequence[Chain]
-    unended: int
 
 
 class Ranges:
@@ -127,10 +126,9 @@ class Ranges:
         first, *dropped = dated.ranges
         dated.plain = first.plain = True
         dated.ranges = [first]
-        unended = sum(not chain.ended for chain in dropped)
         for chain in dropped:
             chain.drop()
-        return GivenUp(first, first.reopen(), dropped, unended)
+        return GivenUp(first, first.reopen(), dropped)
 
     def split(self, slots: int, now: datetime) -> tuple[Endpoint, NewChain] | None:
         """Return a new range of a list, cut off where most is left; None if it is not worth it.

@@ -49,7 +49,7 @@ class Tallies:
         self.tell_if_complete(table)
 
     def tell_if_complete(self, table: str) -> None:
-        """Tell that `table` has ended, if it has and nobody was told."""
+        """Tell that `table` has ended, if it has and that was not told yet."""
         if table in self._finished or self._is_open(table):
             return
         self._finished.add(table)

@@ -75,7 +75,7 @@ class Webforms:
     async def chains(self, writer: Writer) -> list[Chain]:
         """Work out people and forms, and return one chain per form, with its stored progress.
 
-        Chains of forms that nobody names any more are forgotten with what they have read.
+        Chains of forms that no record names any more are forgotten with what they have read.
         """
         return await self._chains(writer, self._derive)
 
@@ -195,7 +195,7 @@ _FORGET_FORMS_NOT_WANTED = (
     f"DELETE FROM record WHERE chain IN (SELECT name FROM chain WHERE {_NOT_WANTED})",
     f"DELETE FROM chain WHERE {_NOT_WANTED}",
 )
-"""Since an earlier start of the run, nobody names these forms any more."""
+"""Since an earlier start of the run, no record names these forms any more."""
 
 
 async def _forms(connection: aiosqlite.Connection) -> list[_Form]:

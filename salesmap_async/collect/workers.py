@@ -123,7 +123,7 @@ class Collector:
                     await self._add_webforms()
             except StoppedError:
                 return
-            # Not after an error: the run is over, and nobody shall ask this page again.
+            # Not after an error: the run is over, and this page is not to be asked again.
             self._put_back(chain)
 
     async def _take(self) -> tuple[Chain, Slot] | None:
@@ -300,7 +300,7 @@ class Collector:
         self._add(new)
 
     def _drop_forms_but(self, wanted: Collection[str]) -> None:
-        """Drop forms begun early that, in the end, nobody names; their records are gone already."""
+        """Drop forms that were begun early and that no record names; what they gave is gone already."""
         for name, chain in self._forms.items():
             if name not in wanted:
                 chain.drop()

@@ -11,6 +11,7 @@ from salesmap_async.sandbox.records import Invention, iso
 from salesmap_async.sandbox.table import Record, Table, microseconds
 
 _EVENT_COUNT = 120
+_ANY_COUNT = 60
 _ACTIVITY_TYPES = ("note", "email", "call", "meeting")
 _FIELD_KINDS = ("text", "number", "date", "select", "multiSelect", "user")
 
@@ -27,7 +28,19 @@ def small_tables(invention: Invention, core: frozenset[str]) -> dict[str, Table]
 def _records_of(invention: Invention, endpoint: Endpoint) -> list[Record]:
     if endpoint.path.endswith(("/history", "/activity")):
         return _events(invention, endpoint)
-    return _MAKERS[endpoint.table](invention, endpoint)
+    return _MAKERS.get(endpoint.table, _anything)(invention, endpoint)
+
+
+def _anything(invention: Invention, endpoint: Endpoint) -> list[Record]:
+    """Make records for a list of the catalogue that nothing is known of but its name."""
+    return [
+        {
+            **_named(invention, endpoint, number, f"{endpoint.table} {number}"),
+            **dict(endpoint.added),
+            "createdAt": iso(microseconds("2026-01-05T00:00:00Z") + number * 60_000_000),
+        }
+        for number in range(_ANY_COUNT)
+    ]
 
 
 def _users(invention: Invention, endpoint: Endpoint) -> list[Record]:

@@ -86,13 +86,6 @@ class Table(MutableSequence[Record]):
             found = self._positions.get(record_id)
         return found
 
-    def find(self, record_id: str) -> Record:
-        """Return the record with this id. Raises KeyError."""
-        found = self.position(record_id)
-        if found is None:
-            raise KeyError(record_id)
-        return self[found]
-
     def id_at(self, position: int) -> str | None:
         """Return the id of the record at `position`, None when it has none."""
         entry = self._entries[position]

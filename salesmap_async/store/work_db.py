@@ -1,4 +1,4 @@
-"""The layout of the work DB, and how it is read once nobody writes it.
+"""The layout of the work DB, and how it is read once it is not written any more.
 
 The work DB *is* the checkpoint: records as they came, and how far each chain has got.
 

@@ -3,7 +3,7 @@
 I2: a page's records and its chain's progress are committed in one transaction, and a page is never
 split. It commits at the first page end with at least `checkpoint_interval` records pending, and
 whenever a chain ends. The task is never cancelled from outside; it ends by a sentinel. Any SQLite
-error is final: the transaction is rolled back, nothing more is written, and everybody who asks
+error is final: the transaction is rolled back, nothing more is written, and every caller
 gets a StoreError, so that the run ends and can be resumed from the last commit.
 """
 
@@ -46,7 +46,7 @@ Job = Callable[[aiosqlite.Connection], Awaitable[_Result]]
 
 @dataclass(frozen=True, slots=True)
 class _Request:
-    """A job that somebody waits for."""
+    """A job whose result is awaited."""
 
     job: Job[Any]
     attach: Path | None
@@ -133,7 +133,7 @@ class Writer:
     async def run(self, job: Job[_Result], *, attach: Path | None = None) -> _Result:
         """Run `job` on the connection after everything queued so far, in its own transaction.
 
-        `attach` is a database that the job may read as `final`; nobody holds it before or after.
+        `attach` is a database that the job may read as `final`; it is open in no other moment.
         """
         self._raise_if_broken()
         done: asyncio.Future[_Result] = asyncio.get_running_loop().create_future()
@@ -237,7 +237,7 @@ class Writer:
             except StoreError:
                 continue
             except Exception as error:
-                # Whatever it is, the task must go on taking, or those who wait would hang.
+                # Whatever it is, the task must go on taking, or its callers would wait for ever.
                 self._error = self._broken(error)
                 await _roll_back(connection)
 
@@ -371,7 +371,7 @@ async def _roll_back(connection: aiosqlite.Connection) -> None:
 def _settle(
     done: asyncio.Future[Any], *, result: Any = None, error: StoreError | None = None
 ) -> None:
-    """Answer whoever asked, unless he was cancelled meanwhile."""
+    """Answer the caller, unless it was cancelled meanwhile."""
     if done.done():
         return
     if error is not None:

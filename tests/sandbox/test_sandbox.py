@@ -240,7 +240,8 @@ def test_a_key_customer_buys_in_several_years_through_several_groups() -> None:
         sums[deal["organizationId"]] += deal["금액"] or 0
     largest = max(sums.keys() - {None}, key=lambda key: sums[key])
     theirs = [deal for deal in won if deal["organizationId"] == largest]
-    assert workspace.table("organization").find(str(largest))["기업 규모"] == "대기업"
+    organizations = {each["id"]: each for each in workspace.table("organization")}
+    assert organizations[largest]["기업 규모"] == "대기업"
     assert {deal["계약 체결일"][:4] for deal in theirs} == {"2023", "2024", "2025", "2026"}
     assert len({upper.get(deal["peopleId"]) for deal in theirs}) >= 3
 
@@ -256,14 +257,15 @@ def test_a_table_keeps_edits_deletions_and_insertions() -> None:
     del table[0]
     table.insert(1, {"id": "new"})
     table.append({"no": "id"})
-    assert table.find(ids[3])["이름"] == "바뀐 이름"
+    place = table.position(ids[3])
+    assert place is not None
+    assert table[place]["이름"] == "바뀐 이름"
     assert table.position(ids[0]) is None
     assert table.position("new") == 1
     assert table.position(ids[2]) == 2
     table[1]["id"] = "renamed"
     assert (table.position("new"), table.position("renamed")) == (None, 1)
-    with pytest.raises(KeyError):
-        table.find("nobody")
+    assert table.position("no such id") is None
 
 
 def test_slices_of_a_table_are_its_records() -> None:

@@ -12,7 +12,7 @@ from salesmap_async.dashboard.crm.memos import memos_of_deal, memos_of_organizat
 from salesmap_async.dashboard.crm.orgs import EVERY_SIZE, list_organizations, organization, sizes
 from salesmap_async.dashboard.crm.people import people_of, webforms_of_person
 from salesmap_async.dashboard.crm.won_groups import won_groups
-from salesmap_async.dashboard.data.context import Here
+from salesmap_async.dashboard.data.context import ThisDashboard
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.dashboard.web.answers import Answer
 from salesmap_async.dashboard.web.parameters import (
@@ -29,7 +29,7 @@ router = APIRouter(prefix="/api", default_response_class=Answer)
 
 
 @router.get("/sizes", response_model=models.Sizes, responses=UNAVAILABLE)
-def get_sizes(here: Here) -> Answer:
+def get_sizes(here: ThisDashboard) -> Answer:
     """Return the sizes that organizations have."""
     with here.database.open() as snapshot:
         return Answer({"sizes": sizes(snapshot)})
@@ -37,7 +37,7 @@ def get_sizes(here: Here) -> Answer:
 
 @router.get("/orgs", response_model=models.Organizations, responses=UNAVAILABLE)
 def get_organizations(
-    here: Here,
+    here: ThisDashboard,
     size: Text = EVERY_SIZE,
     search: Annotated[Text, Query(description="Part of the name or id.")] = "",
     limit: Limit = 200,
@@ -60,14 +60,14 @@ def get_organizations(
 
 
 @router.get("/orgs/{org_id}", response_model=models.OneOrganization, responses=UNKNOWN_ID)
-def get_organization(here: Here, org_id: RecordId) -> Answer:
+def get_organization(here: ThisDashboard, org_id: RecordId) -> Answer:
     """Return one organization."""
     with here.database.open() as snapshot:
         return Answer({"item": organization(snapshot, org_id)})
 
 
 @router.get("/orgs/{org_id}/memos", response_model=models.Memos, responses=UNKNOWN_ID)
-def get_memos_of_organization(here: Here, org_id: RecordId, limit: Limit = 100) -> Answer:
+def get_memos_of_organization(here: ThisDashboard, org_id: RecordId, limit: Limit = 100) -> Answer:
     """Return the memos on the organization itself, the newest first."""
     with here.database.open() as snapshot:
         return Answer({"items": memos_of_organization(snapshot, org_id, limit)})
@@ -75,7 +75,7 @@ def get_memos_of_organization(here: Here, org_id: RecordId, limit: Limit = 100) 
 
 @router.get("/orgs/{org_id}/people", response_model=models.People, responses=UNKNOWN_ID)
 def get_people(
-    here: Here,
+    here: ThisDashboard,
     org_id: RecordId,
     has_deal: Annotated[bool | None, Query(alias="hasDeal")] = None,
 ) -> Answer:
@@ -85,7 +85,7 @@ def get_people(
 
 
 @router.get("/orgs/{org_id}/won-groups-json", response_model=models.WonGroups, responses=UNKNOWN_ID)
-def get_won_groups(here: Here, org_id: RecordId, base_year: BaseYear = None) -> Answer:
+def get_won_groups(here: ThisDashboard, org_id: RecordId, base_year: BaseYear = None) -> Answer:
     """Return the organization with its people, web forms, memos and Won deals of three years."""
     with here.database.open() as snapshot:
         years = years_to(base_year_of(snapshot, here.config, base_year))
@@ -94,28 +94,28 @@ def get_won_groups(here: Here, org_id: RecordId, base_year: BaseYear = None) -> 
 
 
 @router.get("/people/{person_id}/deals", response_model=models.Deals, responses=UNKNOWN_ID)
-def get_deals(here: Here, person_id: RecordId) -> Answer:
+def get_deals(here: ThisDashboard, person_id: RecordId) -> Answer:
     """Return all deals of a person, the latest contract first."""
     with here.database.open() as snapshot:
         return Answer({"items": deals_of_person(snapshot, person_id)})
 
 
 @router.get("/people/{person_id}/memos", response_model=models.Memos, responses=UNKNOWN_ID)
-def get_memos_of_person(here: Here, person_id: RecordId, limit: Limit = 200) -> Answer:
+def get_memos_of_person(here: ThisDashboard, person_id: RecordId, limit: Limit = 200) -> Answer:
     """Return the memos on a person that belong to no deal, the newest first."""
     with here.database.open() as snapshot:
         return Answer({"items": memos_of_person(snapshot, person_id, limit)})
 
 
 @router.get("/people/{person_id}/webforms", response_model=models.Submissions, responses=UNKNOWN_ID)
-def get_webforms(here: Here, person_id: RecordId) -> Answer:
+def get_webforms(here: ThisDashboard, person_id: RecordId) -> Answer:
     """Return the web forms of a person, one line per form and date."""
     with here.database.open() as snapshot:
         return Answer({"items": webforms_of_person(snapshot, person_id)})
 
 
 @router.get("/deals/{deal_id}/memos", response_model=models.Memos, responses=UNKNOWN_ID)
-def get_memos_of_deal(here: Here, deal_id: RecordId, limit: Limit = 200) -> Answer:
+def get_memos_of_deal(here: ThisDashboard, deal_id: RecordId, limit: Limit = 200) -> Answer:
     """Return the memos on a deal, the newest first."""
     with here.database.open() as snapshot:
         return Answer({"items": memos_of_deal(snapshot, deal_id, limit)})

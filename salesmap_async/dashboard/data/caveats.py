@@ -45,7 +45,9 @@ def _missing(snapshot: Snapshot) -> list[str]:
 
 
 def _unreadable(snapshot: Snapshot, won: str) -> list[str]:
-    count = snapshot.once("unreadable contract dates", lambda each: _count_unreadable(each, won))
+    count = snapshot.remembered(
+        "unreadable contract dates", lambda each: _count_unreadable(each, won)
+    )
     name = snapshot.columns.full_name("deal", "contract_date")
     said = f"{name}: 날짜를 읽을 수 없는 Won 딜 {count:,}건은 연도별 금액에서 빠졌습니다"
     return [said] if count else []

@@ -37,5 +37,5 @@ async def _dashboard(request: Request) -> Dashboard:
     return dashboard
 
 
-Here = Annotated[Dashboard, Depends(_dashboard)]
+ThisDashboard = Annotated[Dashboard, Depends(_dashboard)]
 """Declares that an endpoint wants the dashboard it belongs to."""

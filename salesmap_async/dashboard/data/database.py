@@ -58,7 +58,7 @@ class Memory:
         self._lock = RLock()
         self._known: dict[str, Any] = {}
 
-    def once(self, name: str, make: Callable[[], _Value]) -> _Value:
+    def remembered(self, name: str, make: Callable[[], _Value]) -> _Value:
         """Return what `make` returned the first time; others wait for it meanwhile."""
         with self._lock:
             if name not in self._known:
@@ -89,9 +89,9 @@ class Snapshot:
         """Return the first row of a query, None where there is none."""
         return next(iter(self.rows(template, *values)), None)
 
-    def once(self, name: str, make: Callable[[Snapshot], _Value]) -> _Value:
+    def remembered(self, name: str, make: Callable[[Snapshot], _Value]) -> _Value:
         """Return `make(self)`, worked out once for this state of the file."""
-        return self._memory.once(name, lambda: make(self))
+        return self._memory.remembered(name, lambda: make(self))
 
     @property
     def connection(self) -> sqlite3.Connection:

@@ -44,22 +44,22 @@ class WonSums:
 
 def listed_organizations(snapshot: Snapshot) -> tuple[Organization, ...]:
     """Return the organizations that have people or deals, by name."""
-    return snapshot.once("organizations", _read_organizations)
+    return snapshot.remembered("organizations", _read_organizations)
 
 
 def organization_names(snapshot: Snapshot) -> Mapping[str, str]:
     """Return the names of all organizations that have one, by id."""
-    return snapshot.once("organization names", _read_organization_names)
+    return snapshot.remembered("organization names", _read_organization_names)
 
 
 def won_sums(snapshot: Snapshot, won: str) -> WonSums:
     """Return what every organization has bought, by year; `won` is the status of such deals."""
-    return snapshot.once("won sums", lambda each: _read_won_sums(each, won))
+    return snapshot.remembered("won sums", lambda each: _read_won_sums(each, won))
 
 
 def owner_names(snapshot: Snapshot) -> Mapping[str, str]:
     """Return the names of all owners by id."""
-    return snapshot.once("owner names", _read_owner_names)
+    return snapshot.remembered("owner names", _read_owner_names)
 
 
 def _read_organizations(snapshot: Snapshot) -> tuple[Organization, ...]:

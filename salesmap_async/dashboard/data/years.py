@@ -1,4 +1,4 @@
-"""Which years the screens show, when nobody asks for others."""
+"""Which years the screens show, where no others are asked for."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
         "published_at": snapshot.state.changed_at.isoformat(timespec="seconds"),
         "workspace_id": _text(info.get("workspace_id")),
         "workspace_name": _text(info.get("workspace_name")),
-        "rows_total": snapshot.once("rows in all", _rows_in_all),
+        "rows_total": snapshot.remembered("rows in all", _rows_in_all),
         "size_bytes": snapshot.state.size_bytes,
         "state": str(snapshot.state),
         "age_s": None if age_s is None else max(0, round(age_s)),

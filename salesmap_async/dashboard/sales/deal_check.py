@@ -53,7 +53,7 @@ def deal_check(
 
 def _deals_of(snapshot: Snapshot, members: Members, status: str) -> list[int]:
     """Return the row numbers of the open deals that a member owns."""
-    open_deals: OpenDeals = snapshot.once(
+    open_deals: OpenDeals = snapshot.remembered(
         "open deals by owner", lambda each: _open_deals(each, status)
     )
     return [

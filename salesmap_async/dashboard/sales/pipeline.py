@@ -42,7 +42,7 @@ def pipeline(
     snapshot: Snapshot, *, base_year: int, year_count: int, statuses: Statuses
 ) -> dict[str, Any]:
     """Return the figures of `year_count` years; open deals and win rates are of all deals."""
-    figures = snapshot.once("pipeline", lambda each: _figures(each, statuses))
+    figures = snapshot.remembered("pipeline", lambda each: _figures(each, statuses))
     years = years_to(base_year, year_count)
     by_month = [
         {"year": year, "month": month, **_sums(figures.won.get((year, month)))}

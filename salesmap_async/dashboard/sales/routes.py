@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 
 from salesmap_async.dashboard.data.config import Team
-from salesmap_async.dashboard.data.context import Dashboard, Here
+from salesmap_async.dashboard.data.context import Dashboard, ThisDashboard
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.dashboard.sales import models
 from salesmap_async.dashboard.sales.deal_check import deal_check
@@ -28,7 +28,7 @@ router = APIRouter(prefix="/api", default_response_class=Answer)
 
 
 @router.get("/orgs/{org_id}/won-summary", response_model=models.WonSummary, responses=UNKNOWN_ID)
-def get_won_summary(here: Here, org_id: RecordId, base_year: BaseYear = None) -> Answer:
+def get_won_summary(here: ThisDashboard, org_id: RecordId, base_year: BaseYear = None) -> Answer:
     """Return what the organization bought, by the upper organization of the buyer."""
     with here.database.open() as snapshot:
         years = years_to(base_year_of(snapshot, here.config, base_year))
@@ -38,7 +38,7 @@ def get_won_summary(here: Here, org_id: RecordId, base_year: BaseYear = None) ->
 
 
 @router.get("/orgs/{org_id}/statepath", response_model=models.OneStatePath, responses=UNKNOWN_ID)
-def get_statepath(here: Here, org_id: RecordId, base_year: BaseYear = None) -> Answer:
+def get_statepath(here: ThisDashboard, org_id: RecordId, base_year: BaseYear = None) -> Answer:
     """Return where the organization stood last year, where it stands now, and what follows."""
     with here.database.open() as snapshot:
         year = base_year_of(snapshot, here.config, base_year)
@@ -48,7 +48,7 @@ def get_statepath(here: Here, org_id: RecordId, base_year: BaseYear = None) -> A
 
 @router.get("/deal-check", response_model=models.DealCheck, responses=UNKNOWN_TEAM)
 def get_deal_check_of_team(
-    here: Here,
+    here: ThisDashboard,
     team: Annotated[str, Query(max_length=200, description="Key of a configured team.")],
     base_year: BaseYear = None,
 ) -> Answer:
@@ -60,7 +60,7 @@ def get_deal_check_of_team(
 
 
 @router.get("/deal-check/{key}", response_model=models.DealCheck, responses=UNKNOWN_ID)
-def get_deal_check(here: Here, key: RecordId, base_year: BaseYear = None) -> Answer:
+def get_deal_check(here: ThisDashboard, key: RecordId, base_year: BaseYear = None) -> Answer:
     """Return the open deals of a team."""
     found = _team(here, key)
     if found is None:
@@ -70,7 +70,7 @@ def get_deal_check(here: Here, key: RecordId, base_year: BaseYear = None) -> Ans
 
 @router.get("/pipeline", response_model=models.Pipeline, responses=UNAVAILABLE)
 def get_pipeline(
-    here: Here, years: Annotated[int, Query(ge=1, le=10)] = 3, base_year: BaseYear = None
+    here: ThisDashboard, years: Annotated[int, Query(ge=1, le=10)] = 3, base_year: BaseYear = None
 ) -> Answer:
     """Return Won by month and year, open deals by stage, the win rate by size."""
     with here.database.open() as snapshot:

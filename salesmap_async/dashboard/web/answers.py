@@ -36,7 +36,7 @@ class Answer(JSONResponse):
 
 
 class Failures:
-    """Answers what nobody expected with 500, inside of what adds headers to every answer."""
+    """Answers what was not expected with 500, inside of what adds headers to every answer."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
