@@ -8,6 +8,7 @@ that aiohttp sends by itself on a connection that the server had closed.
 
 from __future__ import annotations
 
+import re
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Mapping
@@ -79,12 +80,16 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Whoami:
-    """What `/user/me` tells; None where it does not. `clock_skew_s`: their clock minus ours."""
+    """What `/user/me` tells; None where it does not. `clock_skew_s`: their clock minus ours.
+
+    `role` is the user's in the workspace: it decides which records the lists give.
+    """
 
     workspace_id: str | None
     workspace_name: str | None
     user_name: str | None
     clock_skew_s: float | None
+    role: str | None = None
 
 
 class Client:
@@ -237,7 +242,9 @@ class Client:
     def _without_token(self, answer: Answer) -> Answer:
         """Return `answer` fit to be quoted: an error text may repeat the header it is about."""
         body = answer.body.replace(self._token.encode(), b"***")
-        return replace(answer, body=body)
+        token = re.compile(re.escape(self._token), re.IGNORECASE)  # a host is shown in lower case
+        headers = {name: token.sub("***", value) for name, value in answer.headers.items()}
+        return replace(answer, body=body, headers=headers)
 
     async def _wait_before_retry(
         self, path: str, cause: str, attempt: int, answer: Answer | None
@@ -404,7 +411,13 @@ def _read_whoami(answer: Answer) -> Whoami:
         workspace_name=_text(room.get("name")),
         user_name=_text(user.get("name")),
         clock_skew_s=(theirs - datetime.now(UTC)).total_seconds() if theirs else None,
+        role=_role(user.get("role")),
     )
+
+
+def _role(value: object) -> str | None:
+    """Return a role that is told as text, or as an object with a name."""
+    return _text(value.get("name") if isinstance(value, dict) else value)
 
 
 def _text(value: object) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import codecs
 import dataclasses
 import os
+import stat
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, TypeVar, get_args
@@ -18,6 +20,9 @@ from salesmap_async.settings import (
     option_fields,
     option_flag,
 )
+
+_UTF16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+"""How PowerShell begins a text file."""
 
 _Command = TypeVar("_Command", bound=Callable[..., Any])
 
@@ -53,12 +58,35 @@ def read_token(token_file: Path | None) -> Secret | None:
     """Return the token from the file, else from SALESMAP_TOKEN; None where there is neither."""
     if token_file is None:
         text = os.environ.get("SALESMAP_TOKEN", "")
-        return Secret(text) if text.strip() else None
+        token = Secret(text) if text.strip() else None
+        if token is not None:
+            _check_token_text(token, "SALESMAP_TOKEN")
+        return token
     try:
-        return Secret(token_file.read_text(encoding="utf-8-sig").strip())
+        data = token_file.read_bytes()
+        text = data.decode("utf-16" if data.startswith(_UTF16_MARKS) else "utf-8-sig").strip()
     except (OSError, UnicodeDecodeError) as error:
         why = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
         raise UsageError(f"--token-file {token_file} cannot be read: {why}") from None
+    if os.name == "posix" and token_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        said = f"other accounts can read {token_file}: `chmod 600` it"
+        click.echo(f"salesmap-async: warning: {said}", err=True)
+    token = Secret(text)
+    _check_token_text(token, f"--token-file {token_file}")
+    return token
+
+
+def _check_token_text(token: Secret, place: str) -> None:
+    """Raise UsageError for text that holds more than the token; `place` says where it stands."""
+    text = token.reveal().strip()
+    name, equals, _ = text.partition("=")
+    if text[:1] in ("'", '"', "“", "‘") or text[-1:] in ("'", '"', "”", "’"):
+        what = "quotes around it"
+    elif equals and name.replace("_", "").isalnum() and name.isupper():
+        what = f"`{name}=` before it"
+    else:
+        return
+    raise UsageError(f"the token in {place} has {what}", cure="leave only the token itself there")
 
 
 def _option(name: str) -> Callable[[_Command], _Command]:

@@ -300,7 +300,7 @@ class Collector:
         self._add(new)
 
     def _drop_forms_but(self, wanted: Collection[str]) -> None:
-        """Drop forms that were begun early and that no record names; what they gave is gone already."""
+        """Drop forms that were begun early and that no record names; their records are gone."""
         for name, chain in self._forms.items():
             if name not in wanted:
                 chain.drop()

@@ -20,6 +20,7 @@ from salesmap_async.run.checks import DISK_SPACE, machine_checks
 from salesmap_async.settings import Settings
 
 TOLERATED_SKEW_S = 300.0
+_ADMINISTRATORS = ("어드민", "admin", "Admin", "ADMIN")
 
 
 def check_paths(settings: Settings) -> None:
@@ -82,6 +83,13 @@ async def ask_workspace(client: Client, tell: Listener) -> Whoami:
     if whoami.clock_skew_s is not None and abs(whoami.clock_skew_s) > TOLERATED_SKEW_S:
         tell(Warned(f"this machine's clock is {-whoami.clock_skew_s:.0f} s off the server's"))
     tell(Note(f"workspace {whoami.workspace_name} ({whoami.workspace_id})"))
+    if whoami.role is not None and whoami.role not in _ADMINISTRATORS:
+        tell(
+            Warned(
+                f"the token is of a user with the role {whoami.role}, who may see fewer records "
+                "than an administrator (어드민): lists may be narrower than the workspace"
+            )
+        )
     return whoami
 
 

@@ -80,6 +80,7 @@ class Collected:
 
     workspace_id: str | None
     workspace_name: str | None
+    role: str | None
     started_at: str
     collected_at: str
     traffic: Traffic
@@ -102,6 +103,7 @@ def read_collected(work_db: Path, *, interval_s: float) -> Collected:
     return Collected(
         workspace_id=values["workspace_id"],
         workspace_name=values["workspace_name"],
+        role=values.get("role"),
         started_at=values["started_at"],
         collected_at=values["collected_at"],
         traffic=traffic,
@@ -145,6 +147,7 @@ class RunReader:
             begin_run(self._plan, whoami.workspace_name, self._published, self._record, self._tell)
             async with self._writer(whoami) as writer:
                 try:
+                    await writer.remember(role=whoami.role)
                     await self._read_lists(client, throttle, writer, dates)
                     await self._look_for_missing(client, throttle, writer)
                 except BaseException:

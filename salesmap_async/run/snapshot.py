@@ -308,6 +308,7 @@ class _Run:
             "final_db_path": str(self._paths.final_db),
             "workspace_id": collected.workspace_id,
             "workspace_name": collected.workspace_name,
+            "role": collected.role,
             "webform_people": self._settings.webform_people,
             "version": VERSION,
             "started_at": collected.started_at,

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -102,8 +105,10 @@ async def test_a_base_url_with_the_token_in_it_is_refused_unprinted(tmp_path: Pa
         CANARY.encode() + b"\n",
         b"  " + CANARY.encode() + b"\r\n\r\n",
         b"\xef\xbb\xbf" + CANARY.encode() + b"\n",
+        (CANARY + "\r\n").encode("utf-16"),
+        b"\xfe\xff" + CANARY.encode("utf-16-be"),
     ],
-    ids=["newline", "CRLF and spaces", "BOM"],
+    ids=["newline", "CRLF and spaces", "BOM", "PowerShell", "UTF-16, big end first"],
 )
 async def test_a_token_file_as_editors_write_it_works(tmp_path: Path, content: bytes) -> None:
     """A line end, spaces and Notepad's byte order mark are not part of the token."""
@@ -127,10 +132,16 @@ async def test_a_token_file_as_editors_write_it_works(tmp_path: Path, content: b
         ("토큰토큰\n".encode(), "character that no token has"),
         (CANARY.encode() + b" and more\n", "character that no token has"),
         (CANARY.encode() + b"\nsecond line\n", "character that no token has"),
-        (CANARY.encode("utf-16"), "is not UTF-8 text"),
+        (CANARY.encode() + b"\xb0\xed", "is not UTF-8 text"),
+        (f'"{CANARY}"'.encode(), "quotes around it"),
+        (f"'{CANARY}'\n".encode(), "quotes around it"),
+        (f"SALESMAP_TOKEN={CANARY}\n".encode(), "`SALESMAP_TOKEN=` before it"),
         (None, "cannot be read"),
     ],
-    ids=["empty", "blank", "Korean", "words", "two lines", "UTF-16", "missing"],
+    ids=[
+        *("empty", "blank", "Korean", "words", "two lines", "CP949"),
+        *("double quotes", "quotes", "a name before it", "missing"),
+    ],
 )
 async def test_a_token_file_that_cannot_be_used_is_exit_2(
     tmp_path: Path, content: bytes | None, said: str
@@ -166,3 +177,57 @@ async def test_there_is_no_option_that_takes_the_token_itself(tmp_path: Path) ->
     ended = await run_cli(tmp_path, "--token", CANARY)
     assert ended.code == 2
     assert_no_canary(tmp_path, ended)
+
+
+@pytest.mark.skipif(os.name != "posix", reason="needs modes")
+@pytest.mark.parametrize(("mode", "warned"), [(0o600, False), (0o640, True), (0o604, True)])
+async def test_a_token_file_that_others_can_read_is_warned_about(
+    tmp_path: Path, mode: int, warned: bool
+) -> None:
+    """The run goes on; the warning says what to type."""
+    file = tmp_path / "token.txt"
+    file.write_text(CANARY)
+    file.chmod(mode)
+    async with Sandbox(WORKSPACE, token=CANARY, quota=False) as sandbox:
+        ended = await run_cli(
+            tmp_path,
+            *(*FAST, "--only", "user", "--base-url", sandbox.base_url),
+            *("--token-file", str(file)),
+        )
+    assert ended.code == 0, ended.error
+    assert ("other accounts can read" in ended.error) is warned
+
+
+async def test_a_redirect_to_a_host_with_the_token_in_it_does_not_show_it(tmp_path: Path) -> None:
+    """A host is shown in lower case: the token is not, in any case of letters."""
+    location = f"https://{CANARY.upper()}.example.com/"
+    fault = Fault(action="redirect", url=location, path="/user", times=None)
+    async with Sandbox(WORKSPACE, token=CANARY, quota=False, faults=[fault]) as sandbox:
+        ended = await run_cli(
+            tmp_path,
+            *(*FAST, "--max-retries", "0", "--base-url", sandbox.base_url),
+            SALESMAP_TOKEN=CANARY,
+        )
+    assert ended.code == 1, ended.error
+    assert CANARY.lower() not in ended.error.lower()
+
+
+@pytest.mark.parametrize(
+    ("role", "warned"),
+    [(None, False), ("어드민", False), ("멤버", True), ({"name": "멤버"}, True)],
+)
+async def test_the_role_of_the_token_s_user_is_recorded(
+    tmp_path: Path, role: object, warned: bool
+) -> None:
+    """One that is told and is no administrator's may see less: a warning, once."""
+    workspace = Workspace.generate(records=60, forms=1)
+    workspace.table("user")[0]["role"] = role
+    async with Sandbox(workspace, token=CANARY, quota=False) as sandbox:
+        ended = await run_cli(
+            tmp_path, *FAST, "--base-url", sandbox.base_url, SALESMAP_TOKEN=CANARY
+        )
+    assert ended.code == 0, ended.error
+    assert ended.out.decode().count("lists may be narrower") == warned
+    with closing(sqlite3.connect(tmp_path / "salesmap_latest.db")) as connection:
+        [recorded] = connection.execute("SELECT role FROM run_info").fetchone()
+    assert recorded == (role["name"] if isinstance(role, dict) else role)
