@@ -84,7 +84,11 @@ class TagTakenError(UsageError):
 
 
 class TokenRefusedError(SalesmapError):
-    """The server refuses the token (401) or this client (403)."""
+    """The server refuses the token (401) or this client (403): `status`."""
+
+    def __init__(self, message: str, *, status: int, cure: str = "") -> None:
+        super().__init__(message, cure=cure)
+        self.status = status
 
 
 class QuotaExhaustedError(SalesmapError):

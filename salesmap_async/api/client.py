@@ -347,7 +347,7 @@ def _error_of(path: str, answer: Answer) -> SalesmapError:
     said = f"GET {path} answered {status}" + (reason and f": {reason}")
     of_the_api = status == 404 or is_api_answer(answer.body)
     if status in (401, 403) and of_the_api:
-        return TokenRefusedError(said, cure=_TOKEN_CURES[status])
+        return TokenRefusedError(said, status=status, cure=_TOKEN_CURES[status])
     if status < 300 or status >= 500 or status in (408, 425):
         return UnusableAnswerError(said, status=status)
     cure = ""

@@ -11,8 +11,20 @@ from salesmap_async import exact_json
 from salesmap_async.api.endpoints import LINKING_TABLES, LINKS, SUBMISSION_TABLE
 from salesmap_async.api.pages import FORM_GONE
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
-from salesmap_async.errors import RequestRefusedError
+from salesmap_async.errors import RequestRefusedError, SalesmapError, TokenRefusedError
 from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
+
+
+def is_not_to_be_had(chain: Chain, error: SalesmapError) -> bool:
+    """Tell whether an optional list does not exist for this workspace: its plan has no such thing.
+
+    Only its first page can say so, by 400, 403 or 404; a core list is never left out.
+    """
+    if chain.endpoint.group != "optional" or chain.pages or chain.cursor is not None:
+        return False
+    if not isinstance(error, RequestRefusedError | TokenRefusedError):
+        return False
+    return error.status in (400, 403, 404)
 
 
 def after_refusal(chain: Chain, error: RequestRefusedError) -> Storable:

@@ -18,7 +18,13 @@ from salesmap_async.api.client import Client
 from salesmap_async.api.endpoints import SUBMISSION_TABLE, Endpoint
 from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
-from salesmap_async.collect.answers import Position, after_refusal, given_up, page_write
+from salesmap_async.collect.answers import (
+    Position,
+    after_refusal,
+    given_up,
+    is_not_to_be_had,
+    page_write,
+)
 from salesmap_async.collect.chains import (
     Chain,
     ChainBrokenError,
@@ -34,6 +40,7 @@ from salesmap_async.errors import (
     SalesmapError,
     StoppedError,
     TablesFailedError,
+    TokenRefusedError,
     UnusableAnswerError,
 )
 from salesmap_async.events import Listener, Note, Warned
@@ -194,6 +201,10 @@ class Collector:
             page: Page | SalesmapError = await self._answer(chain, slot)
         except (RequestRefusedError, UnusableAnswerError) as error:
             page = error
+        except TokenRefusedError as error:
+            if not is_not_to_be_had(chain, error):
+                raise
+            page = error
         # One at a time: while chains are dropped or begun, no page of theirs may be on its way.
         async with self._taking:
             if chain.dropped:
@@ -243,6 +254,9 @@ class Collector:
 
     async def _take_error(self, chain: Chain, error: SalesmapError) -> Storable:
         """Decide what a page that did not come means for `chain`."""
+        if is_not_to_be_had(chain, error):
+            chain.leave_out(f"{chain.label} is left out: {error}")
+            return Storable(0, ())
         if self._ranges.blames_filter(chain, error):
             await self._read_plainly(chain, str(error))
             return Storable(0, ())

@@ -12,9 +12,9 @@ in the manifest means that no run has read the table yet.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -64,13 +64,15 @@ Stop = Callable[[], None]
 class BuildRequest:
     """What to build. `tables` were read by this run; all others come from `carry_from`.
 
-    `run_info` is written in the order given. `carry_from` is None where no final DB exists.
+    `run_info` is written in the order given. `carry_from` is None where no final DB exists;
+    `remarks` say why tables come from there that were to be read.
     """
 
     work_db: Path
     building_db: Path
     tables: tuple[str, ...]
     carry_from: Path | None
+    remarks: Mapping[str, str] = field(default_factory=dict)
     run_info: RunInfo
     run_tag: str
 
@@ -207,7 +209,11 @@ class _Builder:
                 self._stop()
                 self._tell(Note(f"{table}: carried over from {request.carry_from.name}"))
                 copy_table(self._out, table, "old")
-        return [carried_row(self._out, table, rows[table], run_tag=old_tag) for table in tables]
+        carried = [carried_row(self._out, table, rows[table], run_tag=old_tag) for table in tables]
+        return [
+            replace(row, errors=request.remarks[row.table]) if row.table in request.remarks else row
+            for row in carried
+        ]
 
     def _empty_table(self, table: str) -> ManifestRow:
         layout = lay_out(table, {}, id_key=_id_key(table))

@@ -61,6 +61,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     final DB is then as it was, unless the error's `published` says otherwise.
     """
     _check_complete(publication)
+    publication, left_out = _without_left_out(publication)
     paths = publication.paths
     manifest = build_snapshot(
         BuildRequest(
@@ -68,6 +69,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
             building_db=paths.building_db,
             tables=publication.tables,
             carry_from=paths.final_db if _has_tables_to_carry(publication) else None,
+            remarks=left_out,
             run_info=publication.run_info,
             run_tag=paths.run_tag,
         ),
@@ -139,6 +141,24 @@ def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
         publication.tell(Warned(f"{built} could not be deleted: {error}"))
     _prune(publication, fresh)
     return own
+
+
+def _without_left_out(publication: Publication) -> tuple[Publication, Mapping[str, str]]:
+    """Return what is left to publish, and why tables are carried over whose lists were left out.
+
+    A table that the present DB does not have stays: it is published without a row.
+    """
+    with open_work_db(publication.paths.work_db) as connection:
+        chains = read_chains(connection)
+    read = {chain.table for chain in chains if chain.state != "skipped"}
+    present = publication.published.tables_read if publication.published else frozenset()
+    left_out = {
+        chain.table: chain.error
+        for chain in chains
+        if chain.table not in read and chain.table != SUBMISSION_TABLE and chain.table in present
+    }
+    tables = tuple(table for table in publication.tables if table not in left_out)
+    return replace(publication, tables=tables), left_out
 
 
 def _has_tables_to_carry(publication: Publication) -> bool:

@@ -29,7 +29,7 @@ from salesmap_async.errors import (
     UsageError,
     exit_code_of,
 )
-from salesmap_async.events import Event, GateClosed, TableFinished, TableProgress
+from salesmap_async.events import Event, GateClosed, TableFinished, TableProgress, Warned
 from salesmap_async.sandbox import SANDBOX_TOKEN, Arrival, Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
 from tests.support.canary import FAST, run_cli
@@ -646,3 +646,54 @@ async def test_the_gate_ends_the_command_with_4_and_its_cure_works(tmp_path: Pat
         allowed = await run_cli(tmp_path, *words[4:], SALESMAP_TOKEN=SANDBOX_TOKEN)
     assert allowed.code == 0, allowed.error
     assert rows_of(tmp_path / "salesmap_latest.db", "memo") == []
+
+
+# Optional lists
+
+
+@pytest.mark.parametrize("status", [400, 403, 404])
+async def test_an_optional_list_that_the_plan_does_not_have_is_left_out(
+    snapshot: Snapshot, events: Events, status: int
+) -> None:
+    """The rest is published, with a warning and a remark in the manifest."""
+    fault = Fault(
+        action="status", status=status, path="/todo", times=None, reason="플랜에 없습니다"
+    )
+    async with serve(fault) as sandbox:
+        report = await snapshot(sandbox, include=("todo", "product"))
+        assert len(asked(sandbox, "/todo")) == 1
+    rows = {row.table: row for row in report.tables}
+    assert (rows["todo"].row_count, rows["product"].row_count > 0) == (0, True)
+    assert "left out" in rows["todo"].errors
+    assert any("todo" in each.text and "left out" in each.text for each in events.of(Warned))
+
+
+async def test_an_optional_list_that_is_refused_later_keeps_its_old_rows(
+    snapshot: Snapshot,
+) -> None:
+    """What the last snapshot had of it stays, and the manifest says from which run, and why."""
+    async with serve() as sandbox:
+        first = await snapshot(sandbox, run_tag="first", include=("todo",))
+        sandbox.faults.append(Fault(action="status", status=403, path="/todo", times=None))
+        second = await snapshot(sandbox, run_tag="second", include=("todo",))
+    before, after = (
+        next(row for row in report.tables if row.table == "todo") for report in (first, second)
+    )
+    assert (after.row_count, after.run_tag) == (before.row_count, "first")
+    assert "left out" in after.errors
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_core_list_is_never_left_out(snapshot: Snapshot, status: int) -> None:
+    """Its refusal fails the run."""
+    async with serve(Fault(action="status", status=status, path="/deal", times=None)) as sandbox:
+        with pytest.raises(SalesmapError):
+            await snapshot(sandbox)
+
+
+async def test_an_optional_list_that_breaks_off_fails_the_run(snapshot: Snapshot) -> None:
+    """Only its first page can say that the plan has no such list."""
+    fault = Fault(action="status", status=400, path="/todo", nth=2, times=None)
+    async with serve(fault) as sandbox:
+        with pytest.raises(TablesFailedError, match="todo"):
+            await snapshot(sandbox, include=("todo",))
