@@ -93,6 +93,11 @@ class Settings:
     run_tag: str | None = _option(None, "Name of this run; default: UTC YYYYMMDD_HHMMSS.")
     resume: bool = _option(False, "Go on with the newest unfinished run of this DB.")
     resume_run_tag: str | None = _option(None, "Go on with that run.")
+    max_resume_age_h: float = _option(
+        24.0,
+        "Hours after which a run is not resumed any more: a new one has fresher data.",
+        env="SALESMAP_MAX_RESUME_AGE",
+    )
     webform_only: bool = _option(False, "Renew only webform_history of the existing final DB.")
     webform_people: WebformPeople = _option(
         "deals", "Whose submissions are kept: people on deals, or all known people."
@@ -161,6 +166,7 @@ class Settings:
             ("max_retries", 0, None),
             ("max_answer_mib", 1, None),
             ("confirm_missing", 0, None),
+            ("max_resume_age_h", 0, 24 * 366),
             ("min_interval_s", 0, _LONGEST_S),
             ("backoff_s", 0, _LONGEST_S),
             ("max_backoff_s", 0, _LONGEST_S),
@@ -213,7 +219,7 @@ class Settings:
 
 def option_flag(field_name: str) -> str:
     """Return the command-line flag of a Settings field: `min_interval_s` -> `--min-interval`."""
-    return "--" + field_name.removesuffix("_s").replace("_", "-")
+    return "--" + field_name.removesuffix("_s").removesuffix("_h").replace("_", "-")
 
 
 def option_fields() -> dict[str, Any]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from difflib import get_close_matches
 from typing import Literal
 from urllib.parse import quote
 
@@ -242,7 +243,10 @@ def _names(flag: str, items: Iterable[str], *, allow_all: bool = False) -> set[s
         return set(ALL_TABLES)
     unknown = sorted(names - set(ALL_TABLES))
     if unknown:
+        near = {n: get_close_matches(n.lower().replace("-", "_"), ALL_TABLES, 1) for n in unknown}
+        meant = [f"{found[0]} for {name}" for name, found in near.items() if found]
         raise UsageError(
-            f"{flag}: no table is called {', '.join(unknown)}; there are: {', '.join(ALL_TABLES)}"
+            f"{flag}: no table is called {', '.join(unknown)}; there are: {', '.join(ALL_TABLES)}",
+            cure=f"did you mean {', '.join(meant)}?" if meant else "name one of these",
         )
     return names

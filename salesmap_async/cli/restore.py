@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, number, size
 from salesmap_async.cli.options import path_options
@@ -47,7 +48,7 @@ def restore(backup: str | None, yes: bool, **options: Any) -> None:
 
 
 def _list(settings: Settings) -> None:
-    console = Console(highlight=False)
+    console = table_console()
     backups = list_backups(settings)
     if not backups:
         _say(console, f"There is no backup of {settings.db_path} in {settings.backup_dir}.")
@@ -90,7 +91,7 @@ def _chosen(settings: Settings, wanted: str) -> SnapshotFile:
 
 def _confirm(settings: Settings, chosen: SnapshotFile, *, yes: bool) -> None:
     """Show what goes and what comes, and ask. Raises UsageError where the answer is not yes."""
-    console = Console(highlight=False)
+    console = table_console()
     present = look_at(settings.db_path)
     _say(console, f"final DB  {settings.db_path}")
     _say(console, f"now       {_named(present)}")

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import number, size
 from salesmap_async.cli.options import path_options
@@ -43,7 +43,7 @@ def runs(as_json: bool, limit: int, **options: Any) -> None:
             for line in _left_out(history):
                 click.echo(line, err=True)
             return
-        console = Console(highlight=False)
+        console = table_console()
         if history.runs:
             console.print(_table(history.runs))
         for line in _remarks(settings, history):
@@ -58,7 +58,7 @@ def _table(entries: tuple[RunEntry, ...]) -> Table:
         table.add_column(heading, justify="right", no_wrap=True)
     for run in entries:
         table.add_row(
-            Text(printable(run.run_tag)),
+            Text(printable(run.run_tag) + (" (web forms)" if run.kind == "webform-only" else "")),
             Text(printable(run.status)),
             f"{run.started_at:%m-%d %H:%M}" if run.started_at else "-",
             "-" if run.seconds is None else f"{run.seconds:,.0f}",

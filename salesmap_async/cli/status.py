@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from typing import Any
 
 import click
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
 from salesmap_async.cli.options import path_options
@@ -46,7 +46,7 @@ def status(run_tag: str | None, **options: Any) -> None:
         settings = attempt.settings = Settings(**options)
         attempt.next_command = lambda _error: path_command(settings, "status")
         found = read_status(settings, run_tag)
-        console = Console(highlight=False)
+        console = table_console()
         for line in _lines(found):
             console.print(Text(printable(line)), soft_wrap=True)
         if _worth_a_table(found):

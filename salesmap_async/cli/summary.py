@@ -49,13 +49,17 @@ def print_summary(report: RunReport, console: Console) -> None:
 
 def _remarks(row: ManifestRow, run_tag: str) -> str:
     counts = {
+        "new": row.added or 0,
+        "gone": row.gone or 0,
+        "unlisted": row.unlisted,
         "came twice": row.duplicates,
         "repaired": row.repaired,
         "without id": row.without_id,
         "dropped_missing": row.dropped_missing,
         "dropped_not_allowed": row.dropped_not_allowed,
     }
-    remarks = [f"{count:,} {said}" for said, count in counts.items() if count]
+    signs = {"new": "+", "gone": "-"}
+    remarks = [f"{signs.get(said, '')}{n:,} {said}" for said, n in counts.items() if n]
     if row.run_tag not in (run_tag, ""):
         remarks.append(f"carried over from {row.run_tag}")
     return "; ".join(remarks)

@@ -10,12 +10,12 @@ started here and nowhere else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesmap_async.api.client import Client
-from salesmap_async.api.endpoints import SUBMISSION_TABLE, Endpoint
+from salesmap_async.api.endpoints import CORE_TABLES, SUBMISSION_TABLE, Endpoint
 from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.collect.answers import (
@@ -117,7 +117,7 @@ class Collector:
             raise _first_cause(group) from None
         self._stop.check()
         if failures := self._tallies.errors():
-            raise TablesFailedError(failures, cure=self._cure)
+            raise TablesFailedError(failures, cure=self._cure or _without(failures))
 
     # -- one worker -------------------------------------------------------------------------------
 
@@ -367,6 +367,14 @@ async def ask_records(
         raise _first_cause(group) from None
     stop.check()
     return answers
+
+
+def _without(failures: Iterable[str]) -> str:
+    """Return how to do without optional tables that failed, where there are some."""
+    optional = [table for table in failures if table not in CORE_TABLES]
+    if not optional:
+        return ""
+    return f"if it stays so, a run with --skip {','.join(optional)} publishes the rest"
 
 
 def _first_cause(group: BaseExceptionGroup[BaseException]) -> BaseException:

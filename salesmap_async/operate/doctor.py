@@ -32,6 +32,7 @@ from salesmap_async.paths import lock_path
 from salesmap_async.publish.damage import damage_in
 from salesmap_async.run.checks import Finding, machine_checks
 from salesmap_async.run.lock import is_held
+from salesmap_async.run.plan import unfinished_run
 from salesmap_async.run.preflight import TOLERATED_SKEW_S
 from salesmap_async.settings import Secret, Settings
 from salesmap_async.sqlite_file import is_locked, is_wal, opened, sidecars
@@ -51,6 +52,8 @@ def examine_locally(settings: Settings, *, deep: bool = False) -> Iterator[Findi
     if deep and final is not None and not final.problem:
         final = _searched_whole(final)
     yield _recent_runs(settings, final)
+    if unfinished := unfinished_run(settings):
+        yield Finding(what="unfinished run", level="ok", said=unfinished)
     yield from machine_checks(settings)
     yield _run_lock(settings.db_path)
     beside = sidecars(settings.db_path)

@@ -18,10 +18,11 @@ from salesmap_async.times import moment_of
 class SnapshotFile:
     """What a file says of the snapshot in it; None for what it does not say.
 
-    `rows` are those of all data tables, `webform_rows` those of `webform_history`, which run
-    `webforms_tag` read. `changed_at` is the file's own time. Two files of one `fingerprint` hold
-    the same snapshot. `problem` says why the file cannot be read; `locked`: only for now;
-    `damaged`: not until it is replaced. `examined` says how far it was searched for damage.
+    `captured_at`: when the reading of its oldest table began. `rows` are those of all data tables,
+    `webform_rows` those of `webform_history`, which run `webforms_tag` read. `changed_at` is the
+    file's own time. Two files of one `fingerprint` hold the same snapshot. `problem` says why the
+    file cannot be read; `locked`: only for now; `damaged`: not until it is replaced. `examined`
+    says how far it was searched for damage.
     """
 
     path: Path
@@ -73,7 +74,7 @@ def look_at(path: Path, *, timeout_s: float = 1.0, search: bool = False) -> Snap
         size_bytes=stat.st_size,
         changed_at=changed_at,
         run_tag=found.run_tag,
-        captured_at=moment_of(found.captured_at_utc),
+        captured_at=moment_of(found.oldest_read_utc),
         workspace_id=found.workspace_id,
         workspace_name=found.workspace_name,
         rows=sum(found.rows.values()),

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
-from salesmap_async.paths import history_path
+from salesmap_async.errors import StoreError
+from salesmap_async.paths import RunPaths, history_path
 from salesmap_async.run.history import (
     NOT_STARTED,
     PUBLISHED,
@@ -20,6 +23,7 @@ from salesmap_async.run.history import (
 from salesmap_async.run.lock import is_held
 from salesmap_async.settings import Settings
 from salesmap_async.store.checkpoint import read_mirror
+from salesmap_async.store.work_db import open_work_db, read_chains
 from salesmap_async.times import moment_of
 
 KILLED = "killed"
@@ -154,7 +158,7 @@ def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
         if open_end and mirror.get("state") == PUBLISHED:
             status = PUBLISHED  # only its line in the history was torn
         if rows is None and line.kind != RESTORE:
-            rows = _rows(mirror.get("tables"))
+            rows = _safe_rows(settings.paths(line.run_tag), mirror)
     started_at = moment_of(line.started_at)
     ended_at = None if open_end else moment_of(line.at)
     return RunEntry(
@@ -179,6 +183,20 @@ def _between(started_at: datetime | None, ended_at: datetime | None) -> float | 
     if started_at is None or ended_at is None or ended_at < started_at:
         return None
     return (ended_at - started_at).total_seconds()
+
+
+def _safe_rows(paths: RunPaths, mirror: Mapping[str, Any]) -> int | None:
+    """Return the rows that a resume would have: of the work DB, else of its mirror.
+
+    A run at work keeps its work DB to itself; its mirror lags by less than a second.
+    """
+    if not is_held(paths.final_db):
+        try:
+            with open_work_db(paths.work_db) as connection:
+                return sum(chain.rows for chain in read_chains(connection))
+        except StoreError:
+            pass
+    return _rows(mirror.get("tables"))
 
 
 def _rows(tables: object) -> int | None:

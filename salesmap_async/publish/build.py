@@ -149,6 +149,8 @@ class _Builder:
             dropped_not_allowed=sum(form.dropped_not_allowed for form in tally.forms.values()),
             content_sha256=sha256,
             **self._missing.get(table, {}),
+            read_from=min((c.started_at for c in source.chains if c.started_at), default=""),
+            read_to=max((c.ended_at for c in source.chains if c.ended_at), default=""),
             run_tag=request.run_tag,
             scope=str(request.run_info.get("webform_people", "")) * (table == SUBMISSION_TABLE),
         )

@@ -37,6 +37,7 @@ class ManifestRow:
     `scope`: whose submissions `webform_history` holds (`deals` or `all`), '' for other tables.
     `errors` is text for people; '' means none. `dropped_...` are of submissions only. `added` and
     `gone` compare with the snapshot before (None: there was none, or the table was not read);
+    `read_from` and `read_to` are when its first and last pages came (ISO 8601, UTC; '': unknown).
     `gone_confirmed` were asked for by id and are gone, `unlisted` are there but in no list; so many
     `orphans` are newly named by links and not there.
     """
@@ -57,6 +58,8 @@ class ManifestRow:
     gone_confirmed: int = 0
     unlisted: int = 0
     orphans: int = 0
+    read_from: str = ""
+    read_to: str = ""
     content_sha256: str
     run_tag: str
     scope: str = ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -35,7 +35,8 @@ class Published:
     that queries work. Two files of one `fingerprint` hold the same snapshot.
 
     `is_snapshot`: it has a table of the CRM or says of which run it is, or it is empty; `is_ours`:
-    this program wrote it. `added_by_others`: what stands in it that a run has not made.
+    this program wrote it. `oldest_read_utc`: when the reading of its oldest table began; a run of
+    some tables carries the others over. `added_by_others`: what stands in it that no run has made.
     """
 
     run_tag: str | None
@@ -43,6 +44,7 @@ class Published:
     workspace_name: str | None
     webform_people: str | None
     captured_at_utc: str | None
+    oldest_read_utc: str | None
     rows: dict[str, int]
     tables_read: frozenset[str]
     webforms_tag: str | None
@@ -141,6 +143,7 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
         workspace_name=_text(info.get("workspace_name")),
         webform_people=_text(forms.get("scope")) or _text(info.get("webform_people")),
         captured_at_utc=_text(info.get("captured_at_utc")),
+        oldest_read_utc=oldest_read(info, manifest.values()),
         rows=rows,
         tables_read=frozenset(t for t in rows if manifest.get(t, {}).get("run_tag") != ""),
         webforms_tag=_text(forms.get("run_tag")),
@@ -149,6 +152,12 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
         is_ours="version" in info,
         added_by_others=_added_by_others(connection, {*manifest, *ALL_TABLES, *META_TABLES}),
     )
+
+
+def oldest_read(info: Mapping[str, Any], manifest: Iterable[Mapping[str, Any]]) -> str | None:
+    """Return when the oldest of the data was read: of the run, or of a table that is older."""
+    times = [info.get("captured_at_utc"), *(row.get("read_from") for row in manifest)]
+    return min((str(each) for each in times if each), default=None)
 
 
 def _added_by_others(connection: sqlite3.Connection, tables: Collection[str]) -> tuple[str, ...]:

@@ -6,8 +6,9 @@ forms from the run's own work DB, and everything else from the settings.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,14 @@ from salesmap_async.paths import RunPaths, history_path
 from salesmap_async.run.history import PUBLISHED, History
 from salesmap_async.settings import DEFAULT_BASE_URL, Settings, WebformPeople
 from salesmap_async.store.checkpoint import read_mirror
-from salesmap_async.store.work_db import RunIdentity, RunKind, open_work_db, read_identity
+from salesmap_async.store.work_db import (
+    RunIdentity,
+    RunKind,
+    open_work_db,
+    read_chains,
+    read_identity,
+)
+from salesmap_async.times import moment_of, span
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,13 +45,28 @@ def make_plan(settings: Settings) -> RunPlan:
     if settings.resume_run_tag is not None:
         return _plan_of(settings, _named_run(settings, settings.resume_run_tag))
     if not settings.resume:
-        return _new_plan(settings)
+        return _new_plan(settings, remark=unfinished_run(settings))
     earlier = _newest_unfinished(settings)
     if earlier is None:
         return _new_plan(
             settings, remark="there is no unfinished run to resume: starting a new one"
         )
+    if (too_old := _too_old(settings, earlier)) is not None:
+        return _new_plan(settings, remark=f"{too_old}: starting a new one")
     return _plan_of(settings, earlier)
+
+
+def unfinished_run(settings: Settings) -> str:
+    """Say which run `--resume` would go on with, and what that would save; '' for none."""
+    try:
+        run = _newest_unfinished(settings)
+    except UsageError:
+        return ""
+    if run is None or _too_old(settings, run) is not None:
+        return ""
+    with open_work_db(settings.paths(run.run_tag).work_db) as connection:
+        rows = sum(chain.rows for chain in read_chains(connection))
+    return f"run {run.run_tag} is unfinished: `run --resume` would save reading {rows:,} rows again"
 
 
 def resumable_runs(checkpoint_dir: Path) -> list[RunIdentity]:
@@ -167,7 +190,32 @@ def _named_run(settings: Settings, tag: str) -> RunIdentity:
             cure="start a new run; the final DB is as it was",
             instead=(),
         )
-    return _readable_identity(paths.work_db, tag)
+    identity = _readable_identity(paths.work_db, tag)
+    if (too_old := _too_old(settings, identity)) is not None:
+        raise UsageError(
+            f"{too_old}; a new run would have fresher data",
+            cure="start a new run, or raise that limit as below",
+            instead=(
+                *("--resume-run-tag", tag),
+                *("--max-resume-age", str(math.ceil(_age_h(identity)) + 1)),
+            ),
+        )
+    return identity
+
+
+def _too_old(settings: Settings, run: RunIdentity) -> str | None:
+    """Return why a run is not to be resumed any more, None where it may be."""
+    if _age_h(run) <= settings.max_resume_age_h:
+        return None
+    return (
+        f"run {run.run_tag} began {span(timedelta(hours=_age_h(run)))} ago, longer than "
+        f"--max-resume-age {settings.max_resume_age_h:g} (hours) allows"
+    )
+
+
+def _age_h(run: RunIdentity) -> float:
+    began = moment_of(run.started_at)
+    return 0.0 if began is None else (datetime.now(UTC) - began) / timedelta(hours=1)
 
 
 def _readable_identity(work_db: Path, tag: str) -> RunIdentity:

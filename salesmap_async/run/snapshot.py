@@ -300,7 +300,7 @@ class _Run:
     def _run_info(self, collected: Collected) -> RunInfo:
         return {
             "run_tag": self._paths.run_tag,
-            "captured_at_utc": collected.collected_at,
+            "captured_at_utc": collected.started_at,
             "base_url": self._settings.base_url,
             "endpoints": ",".join(self._plan.tables),
             "note": self._plan.kind,

@@ -10,10 +10,12 @@ from salesmap_async.dashboard.data.config import DashboardConfig, team_label
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.sqlite_file import quoted
+from salesmap_async.publish.published import oldest_read
+from salesmap_async.sqlite_file import column_types, quoted
 from salesmap_async.times import moment_of
 
 STALE_AFTER_S = 24 * 3600
+_READ_FROM = "SELECT read_from FROM manifest"
 
 
 def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
@@ -35,11 +37,12 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
 
 def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
     info = read_one_row(snapshot.connection, "run_info")
-    captured_at = moment_of(info.get("captured_at_utc"))
+    captured_at_utc = oldest_read(info, _manifest(snapshot))
+    captured_at = moment_of(captured_at_utc)
     age_s = None if captured_at is None else (datetime.now(UTC) - captured_at).total_seconds()
     return {
         "run_tag": _text(info.get("run_tag")),
-        "captured_at_utc": _text(info.get("captured_at_utc")),
+        "captured_at_utc": captured_at_utc,
         "published_at": snapshot.state.changed_at.isoformat(timespec="seconds"),
         "workspace_id": _text(info.get("workspace_id")),
         "workspace_name": _text(info.get("workspace_name")),
@@ -50,6 +53,13 @@ def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
         "stale": age_s is not None and age_s > STALE_AFTER_S,
         "file": str(snapshot.path),
     }
+
+
+def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
+    """Return when each table was read, where the manifest says so."""
+    if "read_from" not in dict(column_types(snapshot.connection, "manifest")):
+        return []
+    return [{"read_from": read_from} for (read_from,) in snapshot.rows(_READ_FROM)]
 
 
 def _rows_in_all(snapshot: Snapshot) -> int:
