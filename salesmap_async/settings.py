@@ -76,12 +76,19 @@ class Settings:
         env="SALESMAP_CA_FILE",
     )
     proxy: str | None = _option(
-        None, "HTTP proxy, like http://proxy.example.com:8080.", env="SALESMAP_PROXY"
+        None,
+        "HTTP proxy, like http://proxy.example.com:8080, without a user name; HTTP_PROXY and the "
+        "like are not read.",
+        env="SALESMAP_PROXY",
     )
     backup_dir: Path = _option(
         Path("backups"), "Where the replaced DB is kept.", env="SALESMAP_BACKUP_DIR"
     )
-    keep_backups: int = _option(30, "How many backups to keep.", env="SALESMAP_KEEP_BACKUPS")
+    keep_backups: int = _option(
+        30,
+        "How many backups to keep; 0 keeps the one just made until the swap has succeeded.",
+        env="SALESMAP_KEEP_BACKUPS",
+    )
     no_backup: bool = _option(False, "Replace the final DB without a backup.")
     log_dir: Path = _option(Path("logs"), "Logs, run history, manifests.", env="SALESMAP_LOG_DIR")
     checkpoint_dir: Path = _option(
@@ -90,8 +97,14 @@ class Settings:
     checkpoint_interval: int = _option(
         50, "Records between two commits.", env="SALESMAP_CHECKPOINT_INTERVAL"
     )
-    run_tag: str | None = _option(None, "Name of this run; default: UTC YYYYMMDD_HHMMSS.")
-    resume: bool = _option(False, "Go on with the newest unfinished run of this DB.")
+    run_tag: str | None = _option(
+        None,
+        "Name of this run; default: UTC YYYYMMDD_HHMMSS. A tag once used stays taken, even after "
+        "`prune`: exit code 2.",
+    )
+    resume: bool = _option(
+        False, "Go on with the newest unfinished run of this DB; none: start a new one."
+    )
     resume_run_tag: str | None = _option(None, "Go on with that run.")
     max_resume_age_h: float = _option(
         24.0,
@@ -108,8 +121,8 @@ class Settings:
     )
     quota_share: float | None = _option(
         None,
-        "Share of the workspace's quota to use, e.g. 0.5 while people work; the longer of this "
-        "and --min-interval is the pace.",
+        "Share of the workspace's quota to use, e.g. 0.5 while people work with the CRM; the "
+        "longer of this and --min-interval is the pace.",
         env="SALESMAP_QUOTA_SHARE",
     )
     no_split: bool = _option(False, "Read memos as one list, not in ranges of dates.")
@@ -135,7 +148,11 @@ class Settings:
     max_answer_mib: int = _option(
         64, "Largest answer that is taken, in MiB.", env="SALESMAP_MAX_ANSWER_MIB"
     )
-    only: tuple[str, ...] = _option((), "Read only these tables.")
+    only: tuple[str, ...] = _option(
+        (),
+        "Read only these tables, not all core ones; repeated or with commas, like --skip and "
+        "--include.",
+    )
     skip: tuple[str, ...] = _option((), "Do not read these tables.")
     include: tuple[str, ...] = _option((), "Read these optional tables too, or `all`.")
     confirm_missing: int = _option(

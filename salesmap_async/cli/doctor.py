@@ -31,7 +31,13 @@ _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 @click.option("--deep", is_flag=True, help="Search the whole final DB for damage.")
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
 def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -> None:
-    """Check what a run needs, and say what to do about what is missing; exit code 0 or 2."""
+    """Check what a run needs, and say what to do about what is missing; exit code 0 or 2.
+
+    Write access (really tried), disk space, file system, versions, run lock, what lies beside the
+    final DB and what has it open, the final DB itself, token, API and its latency, workspace,
+    clock: each is ok, a warning or failed, with a cure. Exit code 2 where something failed. A run
+    checks what would stop it by itself.
+    """
     with explaining() as attempt:
         settings = Settings(**options, token=read_token(token_file))
         attempt.settings = settings

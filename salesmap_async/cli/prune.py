@@ -23,10 +23,10 @@ from salesmap_async.settings import Settings
 @path_options
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
 def prune(dry_run: bool, **options: Any) -> None:
-    """Remove work DBs and temporary files of runs that are published or abandoned.
+    """Remove work DBs, kept copies and temporary files of runs that are published or abandoned.
 
-    A run is abandoned when it is unfinished and a run of its kind that started later has been
-    published. Backups, logs and the history stay.
+    A run is abandoned when it is unfinished and a run of its kind (full, web forms only) that
+    started later has been published. Backups, logs and the history stay.
     """
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)

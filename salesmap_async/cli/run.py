@@ -35,7 +35,11 @@ SANDBOX_RECORDS = 3000
     is_flag=True,
     help=f"Snapshot a built-in, invented workspace into {SANDBOX_DB}; needs no token.",
 )
-@click.option("--progress/--no-progress", default=None, help="Bars; default: on a terminal.")
+@click.option(
+    "--progress/--no-progress",
+    default=None,
+    help="Bars, or plain lines; default: bars on a terminal.",
+)
 @click.option("--quiet", is_flag=True, help="Print nothing but errors and the summary.")
 @click.option("-v", "--verbose", is_flag=True, help="Print every checkpoint and note.")
 def run(
@@ -46,7 +50,12 @@ def run(
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Read the whole workspace and publish it as one SQLite file, complete or not at all."""
+    """Read the whole workspace and publish it as one SQLite file, complete or not at all.
+
+    Tables that a run does not read are carried over from the present DB, and the manifest says
+    from which run. A resume remembers what to read, the DB and the base URL, and takes the rest
+    from the command line. A wrong value is one line and exit code 2, before anything is touched.
+    """
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))

@@ -31,7 +31,12 @@ from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_fau
 @click.option(
     "--seed", type=int, default=7, show_default=True, help="The same seed gives the same workspace."
 )
-@click.option("--mix", multiple=True, metavar="TABLE=SHARE", help="Share of one list, e.g. 0.8.")
+@click.option(
+    "--mix",
+    multiple=True,
+    metavar="TABLE=SHARE",
+    help="Share of one list, e.g. memo=0.8; may be repeated.",
+)
 @click.option(
     "--forms", type=click.IntRange(0), default=20, show_default=True, help="Web forms that exist."
 )
@@ -50,7 +55,12 @@ from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_fau
     show_default=True,
     help="Seconds before each answer.",
 )
-@click.option("--faults", "faults_file", type=click.Path(path_type=Path), help="JSON file.")
+@click.option(
+    "--faults",
+    "faults_file",
+    type=click.Path(path_type=Path),
+    help="JSON file with scripted faults: which request goes wrong, and how.",
+)
 @click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
 @click.option(
     "--used-by-others",
@@ -75,7 +85,11 @@ def sandbox(
     token: str,
     arrivals: Path | None,
 ) -> None:
-    """Serve an invented workspace like the Salesmap API does, until Ctrl-C."""
+    """Serve an invented workspace like the Salesmap API does, until Ctrl-C.
+
+    For trying things out: start it with `--records 20000 --latency 0.3`, then
+    `run --base-url http://127.0.0.1:8765/api/v2` with the token that it prints.
+    """
     try:
         serving = serve(
             Workspace.generate(

@@ -21,7 +21,12 @@ from salesmap_async.settings import Settings
 
 @click.command()
 @path_options
-@click.option("--host", default="127.0.0.1", show_default=True, help="Address to listen on.")
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    help="Address to listen on; one that others can reach needs a token or password.",
+)
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),

@@ -41,7 +41,11 @@ _ENDS = {
 @click.argument("run_tag", required=False)
 @path_options
 def status(run_tag: str | None, **options: Any) -> None:
-    """Show what is left of the last run, or of RUN_TAG, and the exact next command."""
+    """Show what is left of the last run, or of RUN_TAG, and the exact next command.
+
+    It looks at final DB, backup, checkpoint, temporary files, manifest and web forms. It is safe
+    while a run is at work.
+    """
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
         attempt.next_command = lambda _error: path_command(settings, "status")
