@@ -152,3 +152,13 @@ def test_one_table_may_have_several_lists() -> None:
     assert {endpoint.table for endpoint in endpoints_of(f"{o}_history" for o in OBJECTS)} == {
         f"{o}_history" for o in OBJECTS
     }
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"), [("deals", "deal"), ("custom-object", "custom_object"), ("memos", "memo")]
+)
+def test_a_mistyped_table_gets_a_hint(typed: str, meant: str) -> None:
+    """The nearest name of the catalogue."""
+    with pytest.raises(UsageError, match=f"no table is called {typed}") as caught:
+        select_tables(only=(typed,))
+    assert f"did you mean {meant} for {typed}?" in caught.value.cure

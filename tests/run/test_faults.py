@@ -697,3 +697,14 @@ async def test_an_optional_list_that_breaks_off_fails_the_run(snapshot: Snapshot
     async with serve(fault) as sandbox:
         with pytest.raises(TablesFailedError, match="todo"):
             await snapshot(sandbox, include=("todo",))
+
+
+async def test_a_failed_optional_list_says_how_to_do_without_it(snapshot: Snapshot) -> None:
+    """The cure names --skip with that table, and that run publishes the rest."""
+    fault = Fault(action="status", status=500, path="/todo", times=None)
+    async with serve(fault) as sandbox:
+        with pytest.raises(TablesFailedError) as caught:
+            await snapshot(sandbox, include=("todo", "product"), max_retries=0)
+        assert "--skip todo" in caught.value.cure
+        report = await snapshot(sandbox, include=("todo", "product"), skip=("todo",))
+    assert "product" in {row.table for row in report.tables}
