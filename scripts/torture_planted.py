@@ -206,6 +206,65 @@ BUGS: tuple[Bug, ...] = (
         ("tests/collect/test_chains.py",),
     ),
     Bug(
+        "a missing record counts as gone, whatever the server says",
+        "salesmap_async/run/missing.py",
+        (("        if there and not again:\n", "        if False:\n"),),
+        ("tests/run/test_missing.py",),
+    ),
+    Bug(
+        "a cursor under an unknown name is taken for none",
+        "salesmap_async/api/pages.py",
+        (("        _check_hides_nothing(answer, data)\n", "        pass\n"),),
+        ("tests/api/test_pages.py",),
+    ),
+    Bug(
+        "a part of an answer is taken for a page",
+        "salesmap_async/api/client.py",
+        (("if answer.status != 200:", "if not 200 <= answer.status < 300:"),),
+        ("tests/api/test_client.py",),
+    ),
+    Bug(
+        "the lock is not looked at again before the swap",
+        "salesmap_async/run/snapshot.py",
+        (("        self._still_held()\n", ""),),
+        ("tests/run/test_second_process.py",),
+    ),
+    Bug(
+        "a backup belongs to a DB by its name",
+        "salesmap_async/publish/kept.py",
+        (("and _is_of(final_db, workspace_id, path, says)", ""),),
+        ("tests/publish/test_kept.py",),
+    ),
+    Bug(
+        "a database that is no snapshot is replaced",
+        "salesmap_async/run/snapshot.py",
+        (("published is not None and not published.is_snapshot", "False"),),
+        ("tests/run/test_foreign_db.py",),
+    ),
+    Bug(
+        "the ids of one form overwrite those of another",
+        "salesmap_async/publish/records.py",
+        (("own_ids = any(chain.added for chain in self.chains)", "own_ids = False"),),
+        ("tests/publish/test_build.py",),
+    ),
+    Bug(
+        "the end of the last range is not asked for without its filter",
+        "salesmap_async/collect/ranges.py",
+        (
+            (
+                "chain.begin_tail(page) if _ends(chain, page) else chain.take(page)",
+                "chain.take(page)",
+            ),
+        ),
+        ("tests/collect/test_ranges.py",),
+    ),
+    Bug(
+        "a run of yesterday is resumed unasked",
+        "salesmap_async/run/plan.py",
+        (("if _age_h(run) <= settings.max_resume_age_h:", "if True:"),),
+        ("tests/run/test_age.py",),
+    ),
+    Bug(
         "the gate is not looked at again after the limiter",
         _THROTTLE,
         (
