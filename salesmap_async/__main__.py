@@ -3,7 +3,14 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
+from contextlib import suppress
+from types import FrameType
+
+from salesmap_async.first_moments import end_quietly_on_signals
+
+_put_back = end_quietly_on_signals()
 
 import click
 
@@ -19,6 +26,8 @@ from salesmap_async.cli.status import status
 from salesmap_async.commandline import plain_command
 from salesmap_async.version import VERSION
 
+_put_back()
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="salesmap-async")
@@ -33,6 +42,7 @@ for command in (run, sandbox, doctor, status, runs, restore, prune, serve, docs)
 def main() -> None:
     """Run a command and exit with its code; a wrong option is one line and exit code 2."""
     os.umask(0o077)  # customer data: files of this program are for its user alone
+    signal.signal(signal.SIGTERM, _on_sigterm)  # until a command has handlers of its own
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # e.g. a Windows console in cp949
@@ -40,12 +50,17 @@ def main() -> None:
         commands.main(standalone_mode=False)
     except click.ClickException as error:
         command = plain_command(*filter(None, (_command_of(error), "--help")))
-        click.echo(f"salesmap-async: {error.format_message()} Next: {command}", err=True)
+        with suppress(OSError):  # the exit code tells it too, where no output can be written
+            click.echo(f"salesmap-async: {error.format_message()} Next: {command}", err=True)
         raise SystemExit(error.exit_code) from None
     except click.Abort:
         raise SystemExit(130) from None
     finally:
         _flush_or_forget()
+
+
+def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
+    raise SystemExit(143)
 
 
 def _flush_or_forget() -> None:

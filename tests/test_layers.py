@@ -16,6 +16,7 @@ PACKAGE = Path(salesmap_async.__file__).parent
 LAYERS: tuple[tuple[str, ...], ...] = (
     # Low to high. A module imports from its own folder and from layers below, never sideways.
     (
+        "first_moments",
         "errors",
         "paths",
         "settings",

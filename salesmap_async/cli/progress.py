@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
 from rich.console import Console, Group
@@ -60,10 +60,25 @@ def progress_listener(verbosity: Verbosity) -> Iterator[Listener]:
     bars = sys.stderr.isatty() if verbosity.bars is None else verbosity.bars
     if bars:
         shown = Bars(console, verbose=verbosity.verbose)
-        with shown.live:
+        with _on_screen(shown.live):
             yield shown
     else:
         yield Lines(console, verbose=verbosity.verbose)
+
+
+@contextmanager
+def _on_screen(live: Live) -> Iterator[None]:
+    """Show `live` for the block. Where it cannot be written, the block goes on without it.
+
+    How a run ends is not decided by a terminal that was closed or a file that is full.
+    """
+    with suppress(OSError):
+        live.start(refresh=False)
+    try:
+        yield
+    finally:
+        with suppress(OSError):
+            live.stop()
 
 
 class _Screen(Console):

@@ -13,7 +13,7 @@ import click
 from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.options import read_token, settings_options, token_file_option
 from salesmap_async.cli.progress import Verbosity, progress_listener
-from salesmap_async.cli.signals import stopping_on_signals
+from salesmap_async.cli.signals import ignore_signals, stopping_on_signals
 from salesmap_async.cli.summary import show_summary
 from salesmap_async.commandline import path_command, run_command, same_command_again
 from salesmap_async.errors import DamagedError, SalesmapError, UsageError
@@ -70,6 +70,7 @@ def run(
         except asyncio.CancelledError:  # a second signal before the run had begun
             click.echo("salesmap-async: stopped; nothing was touched.", err=True)
             raise SystemExit(130) from None
+    ignore_signals()  # it is published: what comes now is too late to stop anything
     show_summary(report)
 
 

@@ -273,11 +273,17 @@ async def test_a_pythons_own_use_of_the_library(tmp_path: Path, make_settings: A
 
 
 @POSIX
-@pytest.mark.parametrize("redirection", ["2>&1 | head -1", "| true", ">/dev/full", "2>&-", ">&-"])
-def test_output_that_nobody_reads_does_not_change_the_run(tmp_path: Path, redirection: str) -> None:
+@pytest.mark.parametrize("shown", ["--no-progress", "--progress", "-v"])
+@pytest.mark.parametrize(
+    "redirection",
+    ["2>&1 | head -1", "| true", ">/dev/full", "2>/dev/full", ">/dev/full 2>&1", "2>&-", ">&-"],
+)
+def test_output_that_nobody_reads_does_not_change_the_run(
+    tmp_path: Path, redirection: str, shown: str
+) -> None:
     """A closed pipe, a full device or no terminal at all: published all the same, and exit 0."""
     with ServedSandbox(tmp_path) as server:
-        command = shlex.join([sys.executable, "-m", "salesmap_async", "run", *QUICK])
+        command = shlex.join([sys.executable, "-m", "salesmap_async", "run", shown, *QUICK])
         result = subprocess.run(
             ["bash", "-c", f"set -o pipefail; {command} {redirection}; exit $?"],
             cwd=tmp_path,
@@ -290,3 +296,37 @@ def test_output_that_nobody_reads_does_not_change_the_run(tmp_path: Path, redire
     assert [line["status"] for line in lines] == ["started", "published"]
     assert result.returncode == 0
     assert b"Traceback" not in result.stderr
+
+
+@POSIX
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_a_signal_while_the_program_is_imported_ends_it_in_order(number: int, code: int) -> None:
+    """One line and the documented exit code; nothing has begun."""
+    script = (
+        "import os, signal; from salesmap_async.first_moments import end_quietly_on_signals\n"
+        f"end_quietly_on_signals(); os.kill(os.getpid(), {int(number)}); signal.pause()"
+    )
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, timeout=LIMIT_S, check=False
+    )
+    assert ended.returncode == code
+    assert ended.stderr == b"salesmap-async: stopped; nothing was touched.\n"
+
+
+def test_signals_are_caught_before_anything_large_is_imported() -> None:
+    """What stands above that line in `__main__`, the package's own import too, is small."""
+    script = "import sys, salesmap_async.first_moments; print(*sys.modules)"
+    ended = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=True
+    )
+    assert not {"aiohttp", "click", "rich", "sqlite3", "asyncio"} & set(ended.stdout.split())
+
+
+def test_after_the_summary_no_signal_changes_the_end() -> None:
+    """What is published is published: a late Ctrl-C does not call it stopped."""
+    script = (
+        "import os, signal; from salesmap_async.cli.signals import ignore_signals\n"
+        "ignore_signals()\n"
+        "for number in (signal.SIGTERM, signal.SIGINT): os.kill(os.getpid(), number)"
+    )
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0
