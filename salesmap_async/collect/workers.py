@@ -10,31 +10,19 @@ started here and nowhere else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from salesmap_async.api.client import Client
-from salesmap_async.api.endpoints import CORE_TABLES, SUBMISSION_TABLE, Endpoint
+from salesmap_async.api.endpoints import CORE_TABLES, Endpoint
 from salesmap_async.api.pages import Page
 from salesmap_async.api.throttle import Slot, Throttle
-from salesmap_async.collect.answers import (
-    Position,
-    after_refusal,
-    given_up,
-    is_not_to_be_had,
-    page_write,
-)
-from salesmap_async.collect.chains import (
-    Chain,
-    ChainBrokenError,
-    Storable,
-    restored_chain,
-)
-from salesmap_async.collect.order import Order
-from salesmap_async.collect.ranges import FilterUntrustedError, Ranges, slots_to_fill
-from salesmap_async.collect.tallies import Tallies
-from salesmap_async.collect.webforms import SOURCE_TABLES, Webforms
+from salesmap_async.collect.answers import Position, is_not_to_be_had, page_write
+from salesmap_async.collect.chains import Chain, restored_chain
+from salesmap_async.collect.ranges import slots_to_fill
+from salesmap_async.collect.schedule import Dropped, Schedule
+from salesmap_async.collect.webforms import Webforms
 from salesmap_async.errors import (
     RequestRefusedError,
     SalesmapError,
@@ -50,14 +38,10 @@ from salesmap_async.store.writer import Writer
 GRACE_S = 5.0
 """How long pages in flight may still arrive after a stop was requested."""
 
-LOOK_AGAIN = 1.5
-"""People and deals are looked through for forms again when so many times as much was read."""
-
 
 class Collector:
-    """Reads all chains of a run to their end.
+    """Reads all chains of a run to their end, each when `schedule` says.
 
-    `order` decides between them, `ranges` split a list where that keeps the throttle busy.
     `webforms` adds the chains of the submissions once the lists they depend on are complete; None
     where the run does not read them.
     """
@@ -68,8 +52,7 @@ class Collector:
         client: Client,
         throttle: Throttle,
         writer: Writer,
-        order: Order,
-        ranges: Ranges,
+        schedule: Schedule,
         webforms: Webforms | None,
         concurrency: int,
         stop: Stop,
@@ -78,21 +61,15 @@ class Collector:
         self._client = client
         self._throttle = throttle
         self._writer = writer
-        self._order = order
-        self._ranges = ranges
+        self._schedule = schedule
         self._webforms = webforms
         self._concurrency = concurrency
         self._stop = stop
         self._tell = tell
+        # One worker at a time asks for a slot; one at a time changes what is in the schedule.
         self._turn = asyncio.Lock()
         self._taking = asyncio.Lock()
         self._changed = asyncio.Event()
-        self._ready: dict[str, Chain] = {}
-        self._busy: set[str] = set()
-        self._cure = ""
-        self._tallies = Tallies(tell)
-        self._forms: dict[str, Chain] = {}
-        self._looked_for_forms_at = 0
         self._in_flight: set[asyncio.Timeout] = set()
 
     async def collect(self, chains: Sequence[Chain]) -> None:
@@ -102,9 +79,9 @@ class Collector:
         after a stop, or the first error that ends a run (token, quota, work DB). Everything read
         until then is with the writer.
         """
-        self._add(chains)
+        self._schedule.add(chains)
         if self._webforms is not None:
-            self._tallies.await_chains(SUBMISSION_TABLE)
+            self._schedule.await_forms()
         try:
             await self._add_webforms()
             async with asyncio.TaskGroup() as tasks:
@@ -116,8 +93,8 @@ class Collector:
         except BaseExceptionGroup as group:
             raise _first_cause(group) from None
         self._stop.check()
-        if failures := self._tallies.errors():
-            raise TablesFailedError(failures, cure=self._cure or _without(failures))
+        if failures := self._schedule.tallies.errors():
+            raise TablesFailedError(failures, cure=self._schedule.cure or _without(failures))
 
     # -- one worker -------------------------------------------------------------------------------
 
@@ -131,24 +108,23 @@ class Collector:
             except StoppedError:
                 return
             # Not after an error: the run is over, and this page is not to be asked again.
-            self._put_back(chain)
+            self._schedule.put_back(chain)
+            self._changed.set()
 
     async def _take(self) -> tuple[Chain, Slot] | None:
         """Wait for a ready chain, then for a slot; None when all is read or the run stops."""
         async with self._turn:
             while True:
-                while not self._ready:
-                    if not self._busy or self._stop.requested:
+                while not self._schedule.has_ready:
+                    if self._schedule.is_over or self._stop.requested:
                         return None
                     await self._wait_for_ready()
                 try:
                     slot = await self._throttle.slot()
                 except StoppedError:
                     return None
-                if self._ready:  # what was ready may have been dropped meanwhile
-                    chain = self._order.neediest(self._ready.values())
-                    del self._ready[chain.name]
-                    self._busy.add(chain.name)
+                # What was ready may have been dropped meanwhile.
+                if (chain := self._schedule.next()) is not None:
                     return chain, slot
 
     async def _wait_for_ready(self) -> None:
@@ -160,64 +136,34 @@ class Collector:
                     await self._changed.wait()
             except TimeoutError:
                 await self._use_idle_slot()
-        if not self._ready:
+        if not self._schedule.has_ready:
             await self._changed.wait()
-
-    async def _use_idle_slot(self) -> None:
-        """Make a chain: a range of a list that can be split, else forms known by now."""
-        async with self._taking:
-            if not self._ready and not await self._split():
-                await self._begin_forms()
-
-    async def _split(self) -> bool:
-        """Cut a new range off the list that has most left, if there is one worth it."""
-        slots = slots_to_fill(self._client.sent.latency_s, self._throttle.interval_s)
-        found = self._ranges.split(slots, datetime.now(UTC))
-        if found is None:
-            return False
-        endpoint, new = found
-        [row] = await self._writer.add_chains([new])
-        self._add([restored_chain(endpoint, row)])
-        self._tell(Note(f"reading {new.name} beside the rest of the list"))
-        return True
-
-    async def _begin_forms(self) -> None:
-        """Start the forms that are named by now, when much was read since the last look."""
-        pages = self._tallies.pages(SOURCE_TABLES)
-        if self._webforms is None or pages < LOOK_AGAIN * self._looked_for_forms_at + 1:
-            return
-        self._looked_for_forms_at = pages
-        self._add_forms(await self._webforms.chains_so_far(self._writer))
-
-    def _put_back(self, chain: Chain) -> None:
-        self._busy.discard(chain.name)
-        if not chain.ended:
-            self._ready[chain.name] = chain
-        self._changed.set()
 
     async def _read_page(self, chain: Chain, slot: Slot) -> None:
         """Ask the next page of `chain` and hand what is to be stored of it to the writer."""
+        answer = await self._answer(chain, slot)
+        # One at a time: while chains are dropped or begun, no page of theirs may be on its way.
+        async with self._taking:
+            before = Position.of(chain)
+            outcome = self._schedule.answered(chain, answer)
+            if outcome.dropped is not None:
+                await self._forget(outcome.dropped)
+            if outcome.storable is not None:
+                await self._writer.write(page_write(chain, outcome.storable, before))
+                self._schedule.stored(chain)
+
+    async def _answer(self, chain: Chain, slot: Slot) -> Page | SalesmapError:
+        """Return the next page of `chain`, or what came instead and concerns this list alone."""
         try:
-            page: Page | SalesmapError = await self._answer(chain, slot)
+            return await self._ask(chain, slot)
         except (RequestRefusedError, UnusableAnswerError) as error:
-            page = error
+            return error
         except TokenRefusedError as error:
             if not is_not_to_be_had(chain, error):
                 raise
-            page = error
-        # One at a time: while chains are dropped or begun, no page of theirs may be on its way.
-        async with self._taking:
-            if chain.dropped:
-                return
-            before = Position.of(chain)
-            storable = await self._take_in(chain, page)
-            if chain.dropped:
-                return
-            await self._writer.write(page_write(chain, storable, before))
-            self._order.advanced(chain)
-            self._tallies.tell_page(chain)
+            return error
 
-    async def _answer(self, chain: Chain, slot: Slot) -> Page:
+    async def _ask(self, chain: Chain, slot: Slot) -> Page:
         """Ask the next page of `chain`; a stop leaves it GRACE_S to arrive."""
         endpoint = chain.endpoint
         try:
@@ -239,86 +185,61 @@ class Collector:
             self._stop.check()
             raise
 
-    async def _take_in(self, chain: Chain, answer: Page | SalesmapError) -> Storable:
-        """Let `chain` take its page, or the error that came instead; return what to store."""
-        if isinstance(answer, SalesmapError):
-            return await self._take_error(chain, answer)
-        try:
-            try:
-                return self._ranges.take(chain, answer)
-            except FilterUntrustedError as error:
-                await self._read_plainly(chain, str(error))
-                return Storable(0, ()) if chain.dropped else chain.take(answer)
-        except ChainBrokenError as error:
-            return given_up(chain, str(error))
-
-    async def _take_error(self, chain: Chain, error: SalesmapError) -> Storable:
-        """Decide what a page that did not come means for `chain`."""
-        if is_not_to_be_had(chain, error):
-            chain.leave_out(f"{chain.label} is left out: {error}")
-            return Storable(0, ())
-        if self._ranges.blames_filter(chain, error):
-            await self._read_plainly(chain, str(error))
-            return Storable(0, ())
-        if not isinstance(error, RequestRefusedError):
-            return given_up(chain, str(error))
-        storable = after_refusal(chain, error)
-        self._cure = self._cure or (error.cure if chain.state == "failed" else "")
-        return storable
-
-    async def _read_plainly(self, chain: Chain, why: str) -> None:
-        """Give up reading the list of `chain` in ranges; what they have read is read again."""
-        outcome = self._ranges.give_up(chain.endpoint)
-        plain, table = outcome.plain, chain.endpoint.table
-        names = [dropped.name for dropped in outcome.dropped]
+    async def _forget(self, dropped: Dropped) -> None:
+        """Forget ranges that were given up, with what they have read."""
         await self._writer.drop_chains(
-            names, kept=plain.name, progress=plain.progress(), reopened=outcome.reopened
+            dropped.names,
+            kept=dropped.kept,
+            progress=dict(dropped.progress),
+            reopened=dropped.reopened,
         )
-        for name in names:
-            self._ready.pop(name, None)
-        if outcome.reopened and plain.name not in self._busy:
-            self._ready[plain.name] = plain
-            self._changed.set()
-        self._tell(Warned(f"{table} is read as one list, not by dates: {why}"))
-        self._tallies.tell_if_complete(table)
-
-    # -- chains -----------------------------------------------------------------------------------
-
-    def _add(self, chains: Sequence[Chain]) -> None:
-        """Take up chains; those that an earlier start has read only count."""
-        for chain in chains:
-            self._ranges.add(chain)
-            if not chain.ended:
-                self._ready[chain.name] = chain
-        self._tallies.add(chains)
         self._changed.set()
+        self._tell(Warned(f"{dropped.table} is read as one list, not by dates: {dropped.why}"))
+        self._schedule.tallies.tell_if_complete(dropped.table)
+
+    # -- chains that come up on the way -----------------------------------------------------------
+
+    async def _use_idle_slot(self) -> None:
+        """Make a chain: a range of a list that can be split, else forms known by now."""
+        async with self._taking:
+            if not self._schedule.has_ready and not await self._split():
+                await self._begin_forms()
+
+    async def _split(self) -> bool:
+        """Cut a new range off the list that has most left, if there is one worth it."""
+        slots = slots_to_fill(self._client.sent.latency_s, self._throttle.interval_s)
+        found = self._schedule.split(slots, datetime.now(UTC))
+        if found is None:
+            return False
+        endpoint, new = found
+        [row] = await self._writer.add_chains([new])
+        self._schedule.add([restored_chain(endpoint, row)])
+        self._changed.set()
+        self._tell(Note(f"reading {new.name} beside the rest of the list"))
+        return True
+
+    async def _begin_forms(self) -> None:
+        """Start the forms that are named by now, when much was read since the last look."""
+        if self._webforms is not None and self._schedule.is_time_to_look_for_forms():
+            self._schedule.add_forms(await self._webforms.chains_so_far(self._writer))
+            self._changed.set()
 
     async def _add_webforms(self) -> None:
         """Start the submissions once everything they depend on is complete."""
-        if self._webforms is None or not self._webforms.may_start(self._tallies.open_tables()):
+        tallies = self._schedule.tallies
+        if self._webforms is None or not self._webforms.may_start(tallies.open_tables()):
             return
         webforms, self._webforms = self._webforms, None
-        blocked = [table for table in webforms.depends_on if self._tallies.error(table)]
-        why = f"not read, because {', '.join(blocked)} failed" if blocked else ""
+        blocked = [table for table in webforms.depends_on if tallies.error(table)]
         if not blocked:
             async with self._taking:
                 chains = await webforms.chains(self._writer)
-                self._drop_forms_but({chain.name for chain in chains})
-                self._add_forms(chains)
-        self._tallies.all_known(SUBMISSION_TABLE, why)
-
-    def _add_forms(self, chains: Sequence[Chain]) -> None:
-        """Take up the chains of forms that are not being read yet."""
-        new = [chain for chain in chains if chain.name not in self._forms]
-        self._forms |= {chain.name: chain for chain in new}
-        self._add(new)
-
-    def _drop_forms_but(self, wanted: Collection[str]) -> None:
-        """Drop forms that were begun early and that no record names; their records are gone."""
-        for name, chain in self._forms.items():
-            if name not in wanted:
-                chain.drop()
-                self._ready.pop(name, None)
+                self._schedule.drop_forms_but({chain.name for chain in chains})
+                self._schedule.add_forms(chains)
+                self._changed.set()
+        self._schedule.forms_known(
+            f"not read, because {', '.join(blocked)} failed" if blocked else ""
+        )
 
     # -- stopping ---------------------------------------------------------------------------------
 

@@ -21,6 +21,7 @@ from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.collect.dates import KnownDates
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.ranges import Ranges
+from salesmap_async.collect.schedule import Schedule
 from salesmap_async.collect.webforms import Webforms
 from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
@@ -172,12 +173,12 @@ class RunReader:
         endpoints = self._endpoints()
         rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
         ranges = Ranges(dates, split=not self._settings.no_split)
+        expected_rows = self._published.rows if self._published else {}
         collector = Collector(
             client=client,
             throttle=throttle,
             writer=writer,
-            order=Order(self._published.rows if self._published else {}, ranges),
-            ranges=ranges,
+            schedule=Schedule(order=Order(expected_rows, ranges), ranges=ranges, tell=self._tell),
             webforms=self._webforms,
             concurrency=self._settings.concurrency,
             stop=self._stop,
