@@ -145,7 +145,7 @@ BUGS: tuple[Bug, ...] = (
         "a cursor that comes back is not noticed",
         _CHAINS,
         (("given_before = page.next_cursor in self._seen", "given_before = False"),),
-        ("tests/collect/test_chains.py",),
+        ("tests/run/test_faults.py",),
     ),
     Bug(
         "an empty page counts as the end",
@@ -299,13 +299,8 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "what dropped ranges have read stays in the work DB",
-        _WRITER,
-        (
-            (
-                '"DELETE FROM record WHERE chain = ?", (name,)',
-                '"SELECT ?", (name,)',
-            ),
-        ),
+        "salesmap_async/store/chains.py",
+        (('(("record", "chain"), ("chain", "name"))', '(("chain", "name"),)'),),
         ("tests/collect/test_ranges.py",),
     ),
     Bug(

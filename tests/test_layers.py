@@ -69,10 +69,8 @@ OWNERS: dict[str, frozenset[str]] = {
     "aiohttp.ClientSession": frozenset({"api.client"}),
     "aiohttp": frozenset({"api.client", "sandbox"}),
     "aiolimiter": frozenset({"api.throttle"}),
-    # webforms: only the type of the connection that the writer lends to its job.
-    "aiosqlite": frozenset(
-        {"store.writer", "store.page_store", "store.missing", "collect.webforms"}
-    ),
+    # Others than the writer: only the type of the connection that it lends to a job.
+    "aiosqlite": frozenset({"store"}),
     "aiosqlite.connect": frozenset({"store.writer"}),
     "filelock": frozenset({"run.lock"}),
     "os.replace": frozenset({"files"}),

@@ -12,7 +12,7 @@ The work DB *is* the checkpoint: records as they came, and how far each chain ha
   values, in the order of its shape's keys. `id` is the record's id as text, or NULL; `page` and
   `position` count from 0 in the chain.
 - `known_person`, `allowed_person`, `form`: what the web-form step works on, see
-  `collect/webforms.py`. A submission of a person outside `allowed_person` is not published.
+  `store/forms.py`. A submission of a person outside `allowed_person` is not published.
 
 Two rows of one id in one table are two versions: the one later in chain order
 (chain name, page, position) counts.

@@ -22,6 +22,7 @@ import aiosqlite
 from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener
+from salesmap_async.store.chains import drop_chains
 from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
 from salesmap_async.store.missing import MISSING_SCHEMA
 from salesmap_async.store.page_store import PageStore
@@ -174,10 +175,8 @@ class Writer:
         """
 
         async def drop(connection: aiosqlite.Connection) -> None:
-            for name in names:
-                await connection.execute_fetchall("DELETE FROM record WHERE chain = ?", (name,))
-                await connection.execute_fetchall("DELETE FROM chain WHERE name = ?", (name,))
-            self._pages.forget(names)
+            marks = ", ".join("?" * len(names))
+            self._pages.forget(await drop_chains(connection, f"name IN ({marks})", names))
             again = ", state = 'reading', ended_at = NULL" if reopened else ""
             await connection.execute_fetchall(
                 f"UPDATE chain SET progress = ?{again} WHERE name = ?",
@@ -195,15 +194,7 @@ class Writer:
         marks = ", ".join("?" * len(tables))
 
         async def forget(connection: aiosqlite.Connection) -> None:
-            rows = await connection.execute_fetchall(
-                f'SELECT name FROM chain WHERE "table" IN ({marks})', tables
-            )
-            self._pages.forget(row[0] for row in rows)
-            for statement in (
-                f'DELETE FROM record WHERE "table" IN ({marks})',
-                f'DELETE FROM chain WHERE "table" IN ({marks})',
-            ):
-                await connection.execute_fetchall(statement, tables)
+            self._pages.forget(await drop_chains(connection, f'"table" IN ({marks})', tables))
             await connection.execute_fetchall(
                 "INSERT OR REPLACE INTO run VALUES ('read_anew', ?)", (exact_json.dumps(again),)
             )
