@@ -8,6 +8,8 @@ import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.next_command import check_next
+
 CANARY = "canary7Qz0Token"
 FAST = ("--min-interval", "0", "--backoff", "0.01", "--request-timeout", "2", "--max-429-wait", "5")
 
@@ -44,6 +46,7 @@ async def run_cli(folder: Path, *arguments: str, **variables: str) -> Ended:
     async with asyncio.timeout(60):
         out, err = await process.communicate()
     assert process.returncode is not None
+    check_next(out.decode("utf-8", "replace"), err.decode("utf-8", "replace"))
     return Ended(process.returncode, out, err)
 
 

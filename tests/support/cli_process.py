@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 
 from salesmap_async.sandbox import SANDBOX_TOKEN
+from tests.support.next_command import check_next
 
 LIMIT_S = 60.0
 POSIX = pytest.mark.skipif(os.name == "nt", reason="SIGINT to a child process needs POSIX")
@@ -58,6 +59,7 @@ def finish(process: subprocess.Popen[str]) -> tuple[int, str, str]:
     """Return (exit code, stdout, stderr); a process that does not end fails the test."""
     out, err = process.communicate(timeout=LIMIT_S)
     _started.remove(process)
+    check_next(out, err)
     return process.returncode, out, err
 
 
