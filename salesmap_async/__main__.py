@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from contextlib import suppress
-from types import FrameType
 
 from salesmap_async.first_moments import end_quietly_on_signals
 
@@ -42,7 +40,6 @@ for command in (run, sandbox, doctor, status, runs, restore, prune, serve, docs)
 def main() -> None:
     """Run a command and exit with its code; a wrong option is one line and exit code 2."""
     os.umask(0o077)  # customer data: files of this program are for its user alone
-    signal.signal(signal.SIGTERM, _on_sigterm)  # until a command has handlers of its own
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="replace")  # e.g. a Windows console in cp949
@@ -57,10 +54,6 @@ def main() -> None:
         raise SystemExit(130) from None
     finally:
         _flush_or_forget()
-
-
-def _on_sigterm(_number: int, _frame: FrameType | None) -> None:
-    raise SystemExit(143)
 
 
 def _flush_or_forget() -> None:

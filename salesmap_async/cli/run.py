@@ -17,6 +17,7 @@ from salesmap_async.cli.signals import ignore_signals, stopping_on_signals
 from salesmap_async.cli.summary import show_summary
 from salesmap_async.commandline import path_command, run_command, same_command_again
 from salesmap_async.errors import DamagedError, SalesmapError, UsageError
+from salesmap_async.first_moments import end_quietly_on_signals
 from salesmap_async.operate.backups import has_readable_backup
 from salesmap_async.run.snapshot import RunReport, take_snapshot
 from salesmap_async.sandbox import Sandbox, Workspace
@@ -56,6 +57,7 @@ def run(
     from which run. A resume remembers what to read, the DB and the base URL, and takes the rest
     from the command line. A wrong value is one line and exit code 2, before anything is touched.
     """
+    end_quietly_on_signals()  # until the run has handlers of its own
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
@@ -70,7 +72,8 @@ def run(
         except asyncio.CancelledError:  # a second signal before the run had begun
             click.echo("salesmap-async: stopped; nothing was touched.", err=True)
             raise SystemExit(130) from None
-    ignore_signals()  # it is published: what comes now is too late to stop anything
+        finally:
+            ignore_signals()  # it is over: what comes now is too late to stop anything
     show_summary(report)
 
 
