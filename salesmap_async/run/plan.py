@@ -181,7 +181,7 @@ def _named_run(settings: Settings, tag: str) -> RunIdentity:
         raise UsageError(
             f"there is no run {tag} in {settings.checkpoint_dir}",
             cure=_known(settings),
-            instead=("--resume",),
+            instead=("--resume",) if resumable_runs(settings.checkpoint_dir) else (),
         )
     if not paths.work_db.is_file():
         raise UsageError(

@@ -89,6 +89,14 @@ class Collected:
     floor: Floor
 
 
+def missing_token() -> UsageError:
+    """Return the error of a run that would have to ask the API without a token."""
+    return UsageError(
+        "there is no token",
+        cure="set SALESMAP_TOKEN, or use --token-file; or try --sandbox, which needs none",
+    )
+
+
 def is_complete(work_db: Path) -> bool:
     """Tell whether everything was read, so that only publishing is left."""
     with open_work_db(work_db) as connection:
@@ -266,10 +274,7 @@ class RunReader:
 
     def _client(self, throttle: Throttle) -> Client:
         if self._settings.token is None:
-            raise UsageError(
-                "there is no token",
-                cure="set SALESMAP_TOKEN, or use --token-file; or try --sandbox, which needs none",
-            )
+            raise missing_token()
         return Client(
             base_url=self._settings.base_url,
             token=self._settings.token,

@@ -48,6 +48,7 @@ from salesmap_async.run.reading import (
     Traffic,
     begin_run,
     is_complete,
+    missing_token,
     read_collected,
 )
 from salesmap_async.run.record import RunRecord, noting_refusals
@@ -91,6 +92,7 @@ async def take_snapshot(
         try:
             with noting_refusals(plan.paths, plan.kind):
                 check_paths(plan.settings)
+                _check_token(plan)
                 with run_lock(plan.settings.db_path) as still_held, RunLog() as log:
                     # Again: what another run has done until it gave the lock back counts.
                     plan = make_plan(settings)
@@ -101,6 +103,13 @@ async def take_snapshot(
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
                 raise
+
+
+def _check_token(plan: RunPlan) -> None:
+    """Raise UsageError where a token is needed and missing, before anything is made anywhere."""
+    needs_none = plan.earlier is not None and is_complete(plan.paths.work_db)
+    if plan.settings.token is None and not needs_none:
+        raise missing_token()
 
 
 class _Run:

@@ -172,6 +172,23 @@ async def test_no_token_at_all_is_exit_2(tmp_path: Path, value: str | None) -> N
         assert hint in ended.error
 
 
+async def test_without_a_token_nothing_is_made_at_any_path(tmp_path: Path) -> None:
+    """A path that was mistyped leaves no folder, no lock file and no history."""
+    places = (
+        "--db-path",
+        "typo/x.db",
+        "--log-dir",
+        "l",
+        "--checkpoint-dir",
+        "c",
+        "--backup-dir",
+        "b",
+    )
+    ended = await run_cli(tmp_path, *places, "--base-url", "http://127.0.0.1:9")
+    assert ended.code == 2, ended.error
+    assert list(tmp_path.iterdir()) == []
+
+
 async def test_there_is_no_option_that_takes_the_token_itself(tmp_path: Path) -> None:
     """`--token VALUE` would stand in the process list."""
     ended = await run_cli(tmp_path, "--token", CANARY)
