@@ -145,7 +145,7 @@ Open {SNAPSHOT} with any SQLite tool and try your own. Next, with your workspace
   {set_token}
   {shown(python, *RUN, os_name=os_name)}
 
-The snapshot is then salesmap_latest.db. All options: README.md, or run --help."""
+The snapshot is then salesmap_latest.db. All options: docs reference, or run --help."""
 
 
 def shown(python: Path, *arguments: str, os_name: str = os.name) -> str:
