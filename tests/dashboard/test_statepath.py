@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from salesmap_async.dashboard.data.config import LANE_KEYWORDS, DashboardConfig
+from salesmap_async.dashboard.sales.models import StatePath
 from salesmap_async.dashboard.sales.statepath import (
     PLAYS,
     WonDeal,
@@ -37,7 +38,12 @@ def deal(
 
 
 def path_of(*deals: WonDeal) -> dict[str, Any]:
-    return statepath("가상전자", deals, base_year=2025, lane_keywords=LANE_KEYWORDS)
+    return as_read(statepath("가상전자", deals, base_year=2025, lane_keywords=LANE_KEYWORDS))
+
+
+def as_read(item: StatePath) -> dict[str, Any]:
+    """Return an item with its keys named after years, as a reader of the JSON has it."""
+    return {**item}
 
 
 def ranks(item: dict[str, Any]) -> dict[str, str]:
@@ -49,7 +55,7 @@ def ranks(item: dict[str, Any]) -> dict[str, str]:
 def vector(tmp_path: Path) -> dict[str, Any]:
     """The item of the contract's vector, read from a DB."""
     with snapshot_of(make_db(tmp_path / "final.db", VECTOR)) as snapshot:
-        return statepath_of(snapshot, "o1", base_year=2025, config=DashboardConfig())
+        return as_read(statepath_of(snapshot, "o1", base_year=2025, config=DashboardConfig()))
 
 
 def test_the_vectors_years_are_those_of_the_contract(vector: dict[str, Any]) -> None:
@@ -267,7 +273,7 @@ def test_only_the_two_years_count() -> None:
 
 def test_keys_follow_the_base_year() -> None:
     """With another base year the same deals stand under other names."""
-    item = statepath(None, [deal(EOK)], base_year=2026, lane_keywords=())
+    item = as_read(statepath(None, [deal(EOK)], base_year=2026, lane_keywords=()))
     assert list(item["year_states"]) == ["2025", "2026"]
     assert item["path_2025_to_2026"]["from_state_code"] == "P1"
     assert "amt_2025_eok" in item["ops_reco"]["target_counterparties"][0]

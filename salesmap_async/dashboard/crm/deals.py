@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from salesmap_async.dashboard.crm.models import Deal
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_person
 from salesmap_async.dashboard.data.lenient import owner_labels, text_or_none
 from salesmap_async.dashboard.data.money import krw
 
 
-def deals_of_person(snapshot: Snapshot, person_id: str) -> list[dict[str, Any]]:
+def deals_of_person(snapshot: Snapshot, person_id: str) -> list[Deal]:
     """Return all deals of a person, the latest contract first, those without one after.
 
     Raises NotFoundError.

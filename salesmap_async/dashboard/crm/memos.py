@@ -11,6 +11,7 @@ from typing import Any
 
 import nh3
 
+from salesmap_async.dashboard.crm.models import Memo
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_deal, check_organization, check_person
 from salesmap_async.dashboard.data.lenient import text_or_none
@@ -24,21 +25,21 @@ _KEPT_TAGS = {
 _DROPPED_WITH_CONTENT = {"script", "style", "title", "template", "noscript", "iframe", "svg"}
 
 
-def memos_of_organization(snapshot: Snapshot, org_id: str, limit: int) -> list[dict[str, Any]]:
+def memos_of_organization(snapshot: Snapshot, org_id: str, limit: int) -> list[Memo]:
     """Return the memos on the organization itself. Raises NotFoundError."""
     check_organization(snapshot, org_id)
     where = "{memo.organizationId} = ? AND {memo.peopleId} IS NULL AND {memo.dealId} IS NULL"
     return _memos(snapshot, where, org_id, limit)
 
 
-def memos_of_person(snapshot: Snapshot, person_id: str, limit: int) -> list[dict[str, Any]]:
+def memos_of_person(snapshot: Snapshot, person_id: str, limit: int) -> list[Memo]:
     """Return the memos on a person that belong to no deal. Raises NotFoundError."""
     check_person(snapshot, person_id)
     where = "{memo.peopleId} = ? AND ifnull({memo.dealId}, '') = ''"
     return _memos(snapshot, where, person_id, limit)
 
 
-def memos_of_deal(snapshot: Snapshot, deal_id: str, limit: int) -> list[dict[str, Any]]:
+def memos_of_deal(snapshot: Snapshot, deal_id: str, limit: int) -> list[Memo]:
     """Return the memos on a deal. Raises NotFoundError."""
     check_deal(snapshot, deal_id)
     return _memos(snapshot, "{memo.dealId} = ?", deal_id, limit)
@@ -57,7 +58,7 @@ def clean_html(html: object) -> str | None:
     )
 
 
-def _memos(snapshot: Snapshot, where: str, record_id: str, limit: int) -> list[dict[str, Any]]:
+def _memos(snapshot: Snapshot, where: str, record_id: str, limit: int) -> list[Memo]:
     names = owner_names(snapshot)
     rows = snapshot.rows(
         f"""
@@ -72,7 +73,7 @@ def _memos(snapshot: Snapshot, where: str, record_id: str, limit: int) -> list[d
     return [_memo(row, names) for row in rows]
 
 
-def _memo(row: tuple[Any, ...], names: Mapping[str, str]) -> dict[str, Any]:
+def _memo(row: tuple[Any, ...], names: Mapping[str, str]) -> Memo:
     memo_id, text, html, owner_id, created_at, updated_at = row
     return {
         "id": memo_id,

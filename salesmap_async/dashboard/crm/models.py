@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from salesmap_async.dashboard.data.shapes import Shape
+from salesmap_async.dashboard.data.shapes import exact
+from salesmap_async.dashboard.data.webforms import WebForm
 
 
-class Sizes(Shape):
+@exact
+class Sizes(TypedDict):
     sizes: list[str]
 
 
-class Organization(Shape):
+@exact
+class Organization(TypedDict):
     id: str
     name: str | None
     size: str | None
@@ -21,36 +25,35 @@ class Organization(Shape):
     owner: dict[str, Any] | None
 
 
-class Organizations(Shape):
+@exact
+class Organizations(TypedDict):
     items: list[Organization]
     years: list[int]
 
 
-class OneOrganization(Shape):
+@exact
+class OneOrganization(TypedDict):
     item: Organization
 
 
-class Memo(Shape):
+@exact
+class Memo(TypedDict):
     id: str | None
     text: str | None
-    html: str | None = Field(description="Sanitised: formatting alone.")
+    html: Annotated[str | None, Field(description="Sanitised: formatting alone.")]
     ownerId: str | None
     ownerName: str | None
     createdAt: str | None
     updatedAt: str | None
 
 
-class Memos(Shape):
+@exact
+class Memos(TypedDict):
     items: list[Memo]
 
 
-class WebForm(Shape):
-    name: str
-    dates: list[str]
-    date_label: str
-
-
-class Person(Shape):
+@exact
+class Person(TypedDict):
     id: str | None
     organizationId: str | None
     name: str | None
@@ -65,20 +68,24 @@ class Person(Shape):
     webform_count: int
 
 
-class People(Shape):
+@exact
+class People(TypedDict):
     items: list[Person]
 
 
-class Submission(Shape):
+@exact
+class Submission(TypedDict):
     date: str
     name: str
 
 
-class Submissions(Shape):
+@exact
+class Submissions(TypedDict):
     items: list[Submission]
 
 
-class Deal(Shape):
+@exact
+class Deal(TypedDict):
     id: str | None
     peopleId: str | None
     organizationId: str | None
@@ -91,22 +98,26 @@ class Deal(Shape):
     created_at: str | None
 
 
-class Deals(Shape):
+@exact
+class Deals(TypedDict):
     items: list[Deal]
 
 
-class ShortMemo(Shape):
+@exact
+class ShortMemo(TypedDict):
     id: str | None
     text: str | None
     createdAt: str | None
 
 
-class GroupedForm(Shape):
+@exact
+class GroupedForm(TypedDict):
     name: str
     date: str | list[str]
 
 
-class GroupedPerson(Shape):
+@exact
+class GroupedPerson(TypedDict):
     id: str | None
     name: str | None
     title_signature: str | None
@@ -115,7 +126,8 @@ class GroupedPerson(Shape):
     memos: list[ShortMemo]
 
 
-class GroupedDeal(Shape):
+@exact
+class GroupedDeal(TypedDict):
     id: str | None
     peopleId: str | None
     name: str | None
@@ -138,14 +150,16 @@ class GroupedDeal(Shape):
     memos: list[ShortMemo]
 
 
-class Group(Shape):
+@exact
+class Group(TypedDict):
     upper_org: str
     team: str
     people: list[GroupedPerson]
     deals: list[GroupedDeal]
 
 
-class GroupedOrganization(Shape):
+@exact
+class GroupedOrganization(TypedDict):
     id: str
     name: str | None
     size: str | None
@@ -155,7 +169,8 @@ class GroupedOrganization(Shape):
     memos: list[ShortMemo]
 
 
-class WonGroups(Shape):
+@exact
+class WonGroups(TypedDict):
     organization: GroupedOrganization
     groups: list[Group]
     years: list[int]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
 
+from salesmap_async.dashboard.crm import models
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lenient import parsed, text_or_none
 from salesmap_async.dashboard.data.summary import Organization, listed_organizations, won_sums
@@ -29,7 +29,7 @@ def list_organizations(
     offset: int,
     base_year: int,
     won: str,
-) -> list[dict[str, Any]]:
+) -> list[models.Organization]:
     """Return organizations that have people or deals, who bought most in `base_year` first.
 
     `search` is a part of the name or id; as in SQL's LIKE, `%` and `_` stand for any text and any
@@ -46,7 +46,7 @@ def list_organizations(
     return _with_team_and_owner(snapshot, ranked[offset : offset + limit])
 
 
-def organization(snapshot: Snapshot, org_id: str) -> dict[str, Any]:
+def organization(snapshot: Snapshot, org_id: str) -> models.Organization:
     """Return one organization. Raises NotFoundError."""
     row = snapshot.row(
         """
@@ -76,7 +76,9 @@ def _matching_ids(snapshot: Snapshot, search: str) -> set[str]:
     return {org_id for (org_id,) in rows}
 
 
-def _with_team_and_owner(snapshot: Snapshot, found: list[Organization]) -> list[dict[str, Any]]:
+def _with_team_and_owner(
+    snapshot: Snapshot, found: list[Organization]
+) -> list[models.Organization]:
     rows = snapshot.rows(
         """
         SELECT {organization.id}, {organization.team}, {organization.owner} FROM organization
@@ -88,7 +90,7 @@ def _with_team_and_owner(snapshot: Snapshot, found: list[Organization]) -> list[
     return [_item(each, *details.get(each.id, (None, None))) for each in found]
 
 
-def _item(found: Organization, team: object, owner: object) -> dict[str, Any]:
+def _item(found: Organization, team: object, owner: object) -> models.Organization:
     teams, person = parsed(team), parsed(owner)
     return {
         "id": found.id,

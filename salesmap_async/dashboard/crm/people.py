@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from salesmap_async.dashboard.crm.models import Person, Submission
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_organization
 from salesmap_async.dashboard.data.lenient import text_or_none, trimmed
@@ -11,9 +10,7 @@ from salesmap_async.dashboard.data.webforms import DATE_UNKNOWN, forms_of, submi
 from salesmap_async.dashboard.web.errors import NotFoundError
 
 
-def people_of(
-    snapshot: Snapshot, org_id: str, *, has_deal: bool | None = None
-) -> list[dict[str, Any]]:
+def people_of(snapshot: Snapshot, org_id: str, *, has_deal: bool | None = None) -> list[Person]:
     """Return the people of an organization by name, with or without deals or both.
 
     Raises NotFoundError.
@@ -54,7 +51,7 @@ def people_of(
     ]  # fmt: skip
 
 
-def webforms_of_person(snapshot: Snapshot, person_id: str) -> list[dict[str, str]]:
+def webforms_of_person(snapshot: Snapshot, person_id: str) -> list[Submission]:
     """Return one line per form and date, the latest first, unknown dates last.
 
     Raises NotFoundError.
@@ -63,7 +60,7 @@ def webforms_of_person(snapshot: Snapshot, person_id: str) -> list[dict[str, str
     if row is None:
         raise NotFoundError("person", person_id)
     forms = forms_of(person_id, row[0], submission_dates(snapshot, [person_id]))
-    lines = [
+    lines: list[Submission] = [
         {"date": day, "name": form["name"]}
         for form in forms
         for day in form["dates"] or [DATE_UNKNOWN]

@@ -89,8 +89,8 @@ def get_won_groups(here: ThisDashboard, org_id: RecordId, base_year: BaseYear = 
     """Return the organization with its people, web forms, memos and Won deals of three years."""
     with here.database.open() as snapshot:
         years = years_to(base_year_of(snapshot, here.config, base_year))
-        found = won_groups(snapshot, org_id, years=years, won=here.config.statuses.won)
-        return Answer({**found, "years": years})
+        won = here.config.statuses.won
+        return Answer(won_groups(snapshot, org_id, years=years, won=won))
 
 
 @router.get("/people/{person_id}/deals", response_model=models.Deals, responses=UNKNOWN_ID)

@@ -7,9 +7,16 @@ works elsewhere stand in the group without a name.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
-from typing import Any
+from dataclasses import dataclass
 
+from salesmap_async.dashboard.crm.models import (
+    Group,
+    GroupedDeal,
+    GroupedOrganization,
+    GroupedPerson,
+    ShortMemo,
+    WonGroups,
+)
 from salesmap_async.dashboard.data.buyers import upper_org_of
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lenient import NOT_GIVEN, parsed, text_or_none, trimmed
@@ -19,43 +26,47 @@ from salesmap_async.dashboard.data.webforms import date_or_dates, forms_of, subm
 from salesmap_async.dashboard.web.errors import NotFoundError
 
 GroupKey = tuple[str, str]
-Records = dict[str, list[dict[str, Any]]]
+MemosById = dict[str | None, list[ShortMemo]]
 """Memos by the id of what they are about."""
 
 
-def won_groups(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -> dict[str, Any]:
-    """Return `organization` and `groups`, by name; deals are those won in `years`.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Memos:
+    """The memos of the organization itself, of its people, of its deals; newest first."""
+
+    of_org: list[ShortMemo]
+    of_people: MemosById
+    of_deals: MemosById
+
+
+def won_groups(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -> WonGroups:
+    """Return groups by name; deals are those won in `years`.
 
     Raises NotFoundError.
     """
-    organization = _organization(snapshot, org_id)
-    people = _people(snapshot, org_id)
-    deals = _deals(snapshot, org_id, years=years, won=won)
-    of_org, of_people, of_deals = _memos(snapshot, org_id)
-    groups: dict[GroupKey, dict[str, Any]] = {}
-    key_of: dict[str, GroupKey] = {}
-    for person in people:
-        key = (person.pop("_upper_org"), person.pop("_team"))
-        if person["id"] is not None:
-            key_of[person["id"]] = key
-        person["memos"] = of_people.get(person["id"], [])
+    memos = _memos(snapshot, org_id)
+    organization = _organization(snapshot, org_id, memos.of_org)
+    groups: dict[GroupKey, Group] = {}
+    key_of: dict[str | None, GroupKey] = {}
+    for key, person in _people(snapshot, org_id, memos.of_people):
+        key_of[person["id"]] = key
         _group(groups, key)["people"].append(person)
-    for deal in deals:
-        deal["memos"] = of_deals.get(deal["id"], [])
-        key = key_of.get(deal["peopleId"], (NOT_GIVEN, NOT_GIVEN))
-        _group(groups, key)["deals"].append(deal)
+    key_of[None] = nobody = (NOT_GIVEN, NOT_GIVEN)
+    for deal in _deals(snapshot, org_id, memos.of_deals, years=years, won=won):
+        _group(groups, key_of.get(deal["peopleId"], nobody))["deals"].append(deal)
     return {
-        "organization": organization | {"memos": of_org},
+        "organization": organization,
         "groups": [groups[key] for key in sorted(groups)],
+        "years": years,
     }
 
 
-def _group(groups: dict[GroupKey, dict[str, Any]], key: GroupKey) -> dict[str, Any]:
-    empty = {"upper_org": key[0], "team": key[1], "people": [], "deals": []}
+def _group(groups: dict[GroupKey, Group], key: GroupKey) -> Group:
+    empty: Group = {"upper_org": key[0], "team": key[1], "people": [], "deals": []}
     return groups.setdefault(key, empty)
 
 
-def _organization(snapshot: Snapshot, org_id: str) -> dict[str, Any]:
+def _organization(snapshot: Snapshot, org_id: str, memos: list[ShortMemo]) -> GroupedOrganization:
     row = snapshot.row(
         """
         SELECT {organization.id}, {organization.name}, {organization.size},
@@ -66,11 +77,22 @@ def _organization(snapshot: Snapshot, org_id: str) -> dict[str, Any]:
     )
     if row is None:
         raise NotFoundError("organization", org_id)
-    names = ("id", "name", "size", "industry", "industry_major", "industry_mid")
-    return _as_texts(names, row)
+    found_id, name, size, industry, industry_major, industry_mid = row
+    return {
+        "id": found_id,
+        "name": text_or_none(name),
+        "size": text_or_none(size),
+        "industry": text_or_none(industry),
+        "industry_major": text_or_none(industry_major),
+        "industry_mid": text_or_none(industry_mid),
+        "memos": memos,
+    }
 
 
-def _people(snapshot: Snapshot, org_id: str) -> list[dict[str, Any]]:
+def _people(
+    snapshot: Snapshot, org_id: str, memos: MemosById
+) -> list[tuple[GroupKey, GroupedPerson]]:
+    """Return the people by name, each with the group it belongs to."""
     rows = snapshot.rows(
         """
         SELECT {people.id}, {people.upper_org}, {people.team_signature}, {people.webforms},
@@ -80,57 +102,73 @@ def _people(snapshot: Snapshot, org_id: str) -> list[dict[str, Any]]:
         org_id,
     )
     dates = submission_dates(snapshot, [row[0] for row in rows if row[0] and row[3]])
-    return [
-        {
-            "id": person_id,
-            "_upper_org": upper_org_of(upper_org, org_id=org_id, works_at=org_id),
-            "_team": trimmed(team) or NOT_GIVEN,
-            **_as_texts(("name", "title_signature", "edu_area"), rest),
+    found: list[tuple[GroupKey, GroupedPerson]] = []
+    for person_id, upper_org, team, webforms, name, title, area in rows:
+        upper = upper_org_of(upper_org, org_id=org_id, works_at=org_id)
+        person: GroupedPerson = {
+            "id": text_or_none(person_id),
+            "name": text_or_none(name),
+            "title_signature": text_or_none(title),
+            "edu_area": text_or_none(area),
             "webforms": [
                 {"name": form["name"], "date": date_or_dates(form)}
                 for form in forms_of(person_id, webforms, dates)
             ],
+            "memos": memos.get(person_id, []),
         }
-        for person_id, upper_org, team, webforms, *rest in rows
-    ]
+        found.append(((upper, trimmed(team) or NOT_GIVEN), person))
+    return found
 
 
-def _deals(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -> list[dict[str, Any]]:
+def _deals(
+    snapshot: Snapshot, org_id: str, memos: MemosById, *, years: list[int], won: str
+) -> list[GroupedDeal]:
     rows = snapshot.rows(
         """
-        SELECT {deal.team}, {deal.owner}, {deal.amount}, {deal.expected_amount},
-               {deal.net_percent}, {deal.contract_date},
-               {deal.id}, {deal.peopleId}, {deal.name}, {deal.status}, {deal.probability},
+        SELECT {deal.id}, {deal.peopleId}, {deal.name}, {deal.status}, {deal.probability},
                {deal.expected_close_date}, {deal.lost_at}, {deal.lost_reason},
                {deal.course_format}, {deal.category}, {deal.start_date}, {deal.end_date},
-               {deal.created_at}
+               {deal.created_at}, {deal.team}, {deal.owner}, {deal.amount}, {deal.expected_amount},
+               {deal.net_percent}, {deal.contract_date}
         FROM deal WHERE {deal.organizationId} = ? AND {deal.status} = ?
         ORDER BY {deal.contract_date} DESC, {deal.id}
         """,
         org_id,
         won,
     )
-    names = (
-        "id", "peopleId", "name", "status", "probability", "expected_close_date", "lost_at",
-        "lost_reason", "course_format", "category", "start_date", "end_date", "created_at",
-    )  # fmt: skip
     return [
         {
-            **_as_texts(names, rest),
+            "id": text_or_none(deal_id),
+            "peopleId": text_or_none(people_id),
+            "name": text_or_none(name),
+            "status": text_or_none(status),
+            "probability": text_or_none(probability),
+            "expected_close_date": text_or_none(expected_close_date),
+            "lost_at": text_or_none(lost_at),
+            "lost_reason": text_or_none(lost_reason),
+            "course_format": text_or_none(course_format),
+            "category": text_or_none(category),
+            "start_date": text_or_none(start_date),
+            "end_date": text_or_none(end_date),
+            "created_at": text_or_none(created_at),
             "team": parsed(team),
             "owner": parsed(owner),
             "amount": krw(amount),
             "expected_amount": krw(expected_amount),
             "net_percent": net_percent,
             "contract_date": text_or_none(contract_date),
+            "memos": memos.get(deal_id, []),
         }
-        for team, owner, amount, expected_amount, net_percent, contract_date, *rest in rows
+        for (
+            deal_id, people_id, name, status, probability, expected_close_date, lost_at,
+            lost_reason, course_format, category, start_date, end_date, created_at, team, owner,
+            amount, expected_amount, net_percent, contract_date,
+        ) in rows
         if seoul_year(contract_date) in years
-    ]
+    ]  # fmt: skip
 
 
-def _memos(snapshot: Snapshot, org_id: str) -> tuple[list[dict[str, Any]], Records, Records]:
-    """Return the memos of the organization itself, of its people, of its deals; newest first."""
+def _memos(snapshot: Snapshot, org_id: str) -> _Memos:
     rows = snapshot.rows(
         """
         SELECT {memo.id}, {memo.dealId}, {memo.peopleId}, {memo.text}, {memo.created_at} FROM memo
@@ -143,11 +181,11 @@ def _memos(snapshot: Snapshot, org_id: str) -> tuple[list[dict[str, Any]], Recor
         org_id,
         org_id,
     )
-    of_org: list[dict[str, Any]] = []
-    of_people: Records = defaultdict(list)
-    of_deals: Records = defaultdict(list)
+    of_org: list[ShortMemo] = []
+    of_people: MemosById = defaultdict(list)
+    of_deals: MemosById = defaultdict(list)
     for memo_id, deal_id, person_id, text, created_at in rows:
-        memo = {
+        memo: ShortMemo = {
             "id": memo_id,
             "text": text_or_none(text),
             "createdAt": text_or_none(created_at),
@@ -158,8 +196,4 @@ def _memos(snapshot: Snapshot, org_id: str) -> tuple[list[dict[str, Any]], Recor
             of_people[person_id].append(memo)
         else:
             of_org.append(memo)
-    return of_org, of_people, of_deals
-
-
-def _as_texts(names: Iterable[str], values: Iterable[object]) -> dict[str, Any]:
-    return {name: text_or_none(value) for name, value in zip(names, values, strict=True)}
+    return _Memos(of_org=of_org, of_people=of_people, of_deals=of_deals)

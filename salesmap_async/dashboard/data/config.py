@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from salesmap_async.dashboard.data.columns import DEFAULT_COLUMNS, ColumnMap
+from salesmap_async.dashboard.data.shapes import TeamLabel
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,6 @@ class DashboardConfig:
     columns: ColumnMap = field(default_factory=lambda: DEFAULT_COLUMNS)
 
 
-def team_label(team: Team, crm_team: str | None = None) -> dict[str, str]:
+def team_label(team: Team, crm_team: str | None = None) -> TeamLabel:
     """Return how the page names a team; where its name in the CRM is not known, the first one."""
     return {"key": team.key, "label": team.label, "crm_team": crm_team or team.crm_team[0]}

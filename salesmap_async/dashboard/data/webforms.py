@@ -8,16 +8,25 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from typing import Any
+
+from typing_extensions import TypedDict
 
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lenient import name_of, related
 from salesmap_async.dashboard.data.seoul import seoul_date
+from salesmap_async.dashboard.data.shapes import exact
 
 DATE_UNKNOWN = "날짜 확인 불가"
 
 Dates = Mapping[tuple[str, str], list[str]]
 """(person, form) -> the days in Seoul on which the person submitted the form, in order."""
+
+
+@exact
+class WebForm(TypedDict):
+    name: str
+    dates: list[str]
+    date_label: str
 
 
 def submission_dates(snapshot: Snapshot, people: Iterable[str]) -> Dates:
@@ -40,9 +49,9 @@ def submission_dates(snapshot: Snapshot, people: Iterable[str]) -> Dates:
     return {key: sorted(found) for key, found in days.items()}
 
 
-def forms_of(person_id: str, form_list: object, dates: Dates) -> list[dict[str, Any]]:
-    """Return each form that the person's record names: `name`, its `dates`, a `date_label`."""
-    forms = []
+def forms_of(person_id: str, form_list: object, dates: Dates) -> list[WebForm]:
+    """Return each form that the person's record names."""
+    forms: list[WebForm] = []
     for form in related(form_list):
         form_id = form.get("id") if isinstance(form, dict) else None
         days = dates.get((person_id, form_id), []) if isinstance(form_id, str) else []
@@ -57,7 +66,6 @@ def forms_of(person_id: str, form_list: object, dates: Dates) -> list[dict[str, 
     return forms
 
 
-def date_or_dates(form: Mapping[str, Any]) -> str | list[str]:
+def date_or_dates(form: WebForm) -> str | list[str]:
     """Return one date, the list of several, or the words for none."""
-    days: list[str] = form["dates"]
-    return days if len(days) > 1 else str(form["date_label"])
+    return form["dates"] if len(form["dates"]) > 1 else form["date_label"]

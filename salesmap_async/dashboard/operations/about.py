@@ -9,6 +9,7 @@ from salesmap_async.dashboard.data.caveats import caveats
 from salesmap_async.dashboard.data.config import DashboardConfig, team_label
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.years import base_year_of, years_to
+from salesmap_async.dashboard.operations.models import About, AboutSnapshot
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.published import oldest_read
 from salesmap_async.sqlite_file import column_types, quoted
@@ -18,7 +19,7 @@ STALE_AFTER_S = 24 * 3600
 _READ_FROM = "SELECT read_from FROM manifest"
 
 
-def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
+def about(snapshot: Snapshot, config: DashboardConfig) -> About:
     """Return everything the page needs before it shows anything."""
     base_year = base_year_of(snapshot, config, None)
     return {
@@ -35,7 +36,7 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> dict[str, Any]:
     }
 
 
-def _about_snapshot(snapshot: Snapshot) -> dict[str, Any]:
+def _about_snapshot(snapshot: Snapshot) -> AboutSnapshot:
     info = read_one_row(snapshot.connection, "run_info")
     captured_at_utc = oldest_read(info, _manifest(snapshot))
     captured_at = moment_of(captured_at_utc)

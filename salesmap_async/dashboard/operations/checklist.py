@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, Literal
+from typing import Literal
 
+from salesmap_async.dashboard.operations.models import Checklist
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING
 from salesmap_async.operate.status import Advice, Status
@@ -21,7 +22,7 @@ _WHY_NOW = {
 }
 
 
-def checklist(found: Status, command: Callable[..., str]) -> dict[str, Any]:
+def checklist(found: Status, command: Callable[..., str]) -> Checklist:
     """Return the run it is about, one item per thing to look at, and what to type next."""
     run = found.run
     looked_at: tuple[tuple[str, str, Finding], ...] = (

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 from pydantic import Field
+from typing_extensions import TypedDict
 
-from salesmap_async.dashboard.data.shapes import Shape, TeamLabel
+from salesmap_async.dashboard.data.shapes import TeamLabel, exact
 
 
-class AboutSnapshot(Shape):
+@exact
+class AboutSnapshot(TypedDict):
     run_tag: str | None
     captured_at_utc: str | None
     published_at: str
@@ -15,13 +19,16 @@ class AboutSnapshot(Shape):
     workspace_name: str | None
     rows_total: int
     size_bytes: int
-    state: str = Field(description="Another one where the file is another or was changed.")
+    state: Annotated[
+        str, Field(description="Another one where the file is another or was changed.")
+    ]
     age_s: int | None
-    stale: bool = Field(description="Older than a day.")
+    stale: Annotated[bool, Field(description="Older than a day.")]
     file: str
 
 
-class About(Shape):
+@exact
+class About(TypedDict):
     base_year: int
     years: list[int]
     default_size: str
@@ -34,7 +41,8 @@ class About(Shape):
     warnings: list[str]
 
 
-class Run(Shape):
+@exact
+class Run(TypedDict):
     run_tag: str
     kind: str
     status: str
@@ -47,12 +55,14 @@ class Run(Shape):
     error: str | None
 
 
-class Runs(Shape):
+@exact
+class Runs(TypedDict):
     items: list[Run]
     running: bool
 
 
-class ManifestTable(Shape):
+@exact
+class ManifestTable(TypedDict):
     table: str
     rows: int | None
     columns: int | None
@@ -63,18 +73,21 @@ class ManifestTable(Shape):
     repaired: int | None
 
 
-class RowsAfterRun(Shape):
+@exact
+class RowsAfterRun(TypedDict):
     run_tag: str
     ended_at: str | None
     rows: dict[str, int]
 
 
-class Tables(Shape):
+@exact
+class Tables(TypedDict):
     items: list[ManifestTable]
     history: list[RowsAfterRun]
 
 
-class Backup(Shape):
+@exact
+class Backup(TypedDict):
     name: str
     size_bytes: int
     changed_at: str
@@ -83,28 +96,33 @@ class Backup(Shape):
     problem: str | None
 
 
-class Backups(Shape):
+@exact
+class Backups(TypedDict):
     items: list[Backup]
 
 
-class CheckedRun(Shape):
+@exact
+class CheckedRun(TypedDict):
     run_tag: str
     status: str
 
 
-class ChecklistItem(Shape):
+@exact
+class ChecklistItem(TypedDict):
     key: str
     label: str
-    state: str = Field(description="ok, warning, problem or none.")
+    state: Annotated[str, Field(description="ok, warning, problem or none.")]
     lines: list[str]
 
 
-class NextStep(Shape):
+@exact
+class NextStep(TypedDict):
     why: str
     command: str
 
 
-class Checklist(Shape):
+@exact
+class Checklist(TypedDict):
     run: CheckedRun | None
     items: list[ChecklistItem]
     advice: NextStep

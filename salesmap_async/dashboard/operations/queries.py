@@ -4,29 +4,21 @@ from __future__ import annotations
 
 from datetime import datetime
 from itertools import islice
-from typing import Any
 
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.operations import models
 from salesmap_async.operate.backups import list_backups
 from salesmap_async.operate.runs import RunEntry, history_of, read_runs
 from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import column_types
 
 _SHOWN_RUNS = 60
-_MANIFEST = {
-    "table": "table",
-    "rows": "row_count",
-    "columns": "column_count",
-    "errors": "errors",
-    "endpoint": "endpoint",
-    "pages": "pages",
-    "duplicates": "duplicates",
-    "repaired": "repaired",
-}
-"""Key of the answer -> column of the manifest."""
+_MANIFEST = (
+    "table", "row_count", "column_count", "errors", "endpoint", "pages", "duplicates", "repaired",
+)  # fmt: skip
 
 
-def runs(settings: Settings, limit: int) -> dict[str, Any]:
+def runs(settings: Settings, limit: int) -> models.Runs:
     """Return the last runs, restores among them, the newest first; `running`: one is at work."""
     history = read_runs(settings, most=limit)
     return {
@@ -35,12 +27,12 @@ def runs(settings: Settings, limit: int) -> dict[str, Any]:
     }
 
 
-def tables(snapshot: Snapshot, settings: Settings) -> dict[str, Any]:
+def tables(snapshot: Snapshot, settings: Settings) -> models.Tables:
     """Return the manifest of the snapshot, and the rows of each table after each published run."""
     return {"items": _manifest(snapshot), "history": _rows_over_time(settings)}
 
 
-def backups(settings: Settings) -> list[dict[str, Any]]:
+def backups(settings: Settings) -> list[models.Backup]:
     """Return the backups of the DB, the most recently made first."""
     return [
         {
@@ -55,7 +47,7 @@ def backups(settings: Settings) -> list[dict[str, Any]]:
     ]
 
 
-def _run(entry: RunEntry) -> dict[str, Any]:
+def _run(entry: RunEntry) -> models.Run:
     return {
         "run_tag": entry.run_tag,
         "kind": entry.kind,
@@ -70,17 +62,29 @@ def _run(entry: RunEntry) -> dict[str, Any]:
     }
 
 
-def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
+def _manifest(snapshot: Snapshot) -> list[models.ManifestTable]:
     names = {name for name, _ in column_types(snapshot.connection, "manifest")}
     if "table" not in names:
         return []
-    columns = ", ".join(f'"{column}"' if column in names else "NULL"
-                        for column in _MANIFEST.values())  # fmt: skip
-    rows = snapshot.rows(f"SELECT {columns} FROM manifest ORDER BY rowid")
-    return [dict(zip(_MANIFEST, row, strict=True)) for row in rows]
+    columns = ", ".join(f'"{column}"' if column in names else "NULL" for column in _MANIFEST)
+    return [
+        {
+            "table": table,
+            "rows": row_count,
+            "columns": column_count,
+            "errors": errors,
+            "endpoint": endpoint,
+            "pages": pages,
+            "duplicates": duplicates,
+            "repaired": repaired,
+        }
+        for (
+            table, row_count, column_count, errors, endpoint, pages, duplicates, repaired,
+        ) in snapshot.rows(f"SELECT {columns} FROM manifest ORDER BY rowid")
+    ]  # fmt: skip
 
 
-def _rows_over_time(settings: Settings) -> list[dict[str, Any]]:
+def _rows_over_time(settings: Settings) -> list[models.RowsAfterRun]:
     """Return what was published when, oldest first.
 
     A run of a few tables leaves the others as they were.
@@ -90,7 +94,7 @@ def _rows_over_time(settings: Settings) -> list[dict[str, Any]]:
     rows: dict[str, int] = {}
     for older in published:
         rows = {**(older.rows or {}), **rows}
-    history: list[dict[str, Any]] = []
+    history: list[models.RowsAfterRun] = []
     for line in reversed(shown):
         rows = {**rows, **(line.rows or {})}
         history.append({"run_tag": line.run_tag, "ended_at": line.ended_at, "rows": rows})

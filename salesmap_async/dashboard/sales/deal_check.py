@@ -11,7 +11,9 @@ from salesmap_async.dashboard.data.config import Statuses, Team, team_label
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lenient import owner_labels, related, text_or_none, trimmed
 from salesmap_async.dashboard.data.money import krw
+from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.data.summary import organization_names, won_sums
+from salesmap_async.dashboard.sales.models import CheckedDeal, DealCheck
 from salesmap_async.dashboard.sales.teams import Members, members_of, plain_name
 
 NO_PART = "미매핑"
@@ -20,10 +22,8 @@ OpenDeals = Mapping[str | None, tuple[int, ...]]
 """What stands under the owner of open deals -> the row numbers of those deals."""
 
 
-def deal_check(
-    snapshot: Snapshot, team: Team, *, base_year: int, statuses: Statuses
-) -> dict[str, Any]:
-    """Return `items`, customers who bought most in `base_year` first, and `meta`."""
+def deal_check(snapshot: Snapshot, team: Team, *, base_year: int, statuses: Statuses) -> DealCheck:
+    """Return the deals of customers who bought most in `base_year` first."""
     members = members_of(snapshot, team)
     row_numbers = _deals_of(snapshot, members, statuses.open)
     bought = won_sums(snapshot, statuses.won).retention.get(base_year, {})
@@ -31,13 +31,12 @@ def deal_check(
     names = organization_names(snapshot)
     owners = {text: owner_labels(text) for text in {row[_OWNER] for row in rows}}  # few differ
     items = [
-        _item(row, team=team, base_year=base_year, bought=bought, names=names, owners=owners)
-        for row in rows
+        (bought.get(row[_ORGANIZATION], 0), _item(row, team, bought, names, owners)) for row in rows
     ]
+    items.sort(key=lambda each: (-each[0], each[1]["createdAt"] or "", each[1]["dealId"] or ""))
     total = f"orgWon{base_year}Total"
-    items.sort(key=lambda item: (-item[total], item["createdAt"] or "", item["dealId"] or ""))
     return {
-        "items": items,
+        "items": [with_years(item, {total: amount}) for amount, item in items],
         "years": [base_year],
         "meta": {
             "team": team_label(team, members.crm_team),
@@ -73,8 +72,8 @@ def _open_deals(snapshot: Snapshot, status: str) -> OpenDeals:
     return {owner: tuple(row_numbers) for owner, row_numbers in found.items()}
 
 
-_OWNER = 2
-"""Where `_rows` has the owner."""
+_ORGANIZATION, _OWNER = 1, 2
+"""Where `_rows` has them."""
 
 
 def _rows(snapshot: Snapshot, row_numbers: Iterable[int]) -> list[tuple[Any, ...]]:
@@ -96,13 +95,11 @@ def _rows(snapshot: Snapshot, row_numbers: Iterable[int]) -> list[tuple[Any, ...
 
 def _item(
     row: tuple[Any, ...],
-    *,
     team: Team,
-    base_year: int,
     bought: Mapping[str, int],
     names: Mapping[str, str],
     owners: Mapping[str | None, list[str]],
-) -> dict[str, Any]:
+) -> CheckedDeal:
     (
         deal_id, org_id, owner, created_at, name, course_format, probability,
         expected_close_date, expected_amount, part, person_id, person_name, upper_org, signature,
@@ -112,7 +109,6 @@ def _item(
         "dealId": deal_id,
         "orgId": org_id,
         "orgName": names.get(org_id) or org_id or "-",
-        f"orgWon{base_year}Total": bought.get(org_id, 0),
         "isRetention": org_id in bought,
         "createdAt": text_or_none(created_at),
         "dealName": text_or_none(name),

@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
-from salesmap_async.dashboard.data.shapes import Shape, TeamLabel, YearlyShape
+from typing import NotRequired
+
+from typing_extensions import TypedDict
+
+from salesmap_async.dashboard.data.shapes import TeamLabel, exact, yearly
 
 
-class WonLine(YearlyShape):
+@yearly
+class WonLine(TypedDict):
     """Besides: KRW by year (`won2025`), and the owners of the base year (`owners2025`)."""
 
     upper_org: str
@@ -15,17 +20,20 @@ class WonLine(YearlyShape):
     dealCount: int
 
 
-class WonSummary(Shape):
+@exact
+class WonSummary(TypedDict):
     items: list[WonLine]
     years: list[int]
 
 
-class CellState(Shape):
+@exact
+class CellState(TypedDict):
     amt_eok: float
     bucket: str
 
 
-class YearState(Shape):
+@exact
+class YearState(TypedDict):
     year: int
     total_eok: float
     online_eok: float
@@ -38,7 +46,8 @@ class YearState(Shape):
     cells: dict[str, CellState]
 
 
-class Counterparty(YearlyShape):
+@yearly
+class Counterparty(TypedDict):
     """Besides: 억 of both years, and online and offline of the base year."""
 
     rank: str
@@ -47,30 +56,50 @@ class Counterparty(YearlyShape):
     lane: str
 
 
-class Play(Shape):
+Event = TypedDict(
+    "Event",
+    {"type": str, "from": str, "to": str, "cell": NotRequired[str], "rail": NotRequired[str]},
+)
+"""What has changed from a year to the next: in one cell, on one rail, or in all."""
+
+
+@exact
+class Path(TypedDict):
+    from_state_code: str
+    to_state_code: str
+    events: list[Event]
+    seed: str
+
+
+@exact
+class Play(TypedDict):
     type: str
     text: str
 
 
-class Recommendations(Shape):
+@exact
+class Recommendations(TypedDict):
     next_objective_type: str
     next_target_cell: str
     target_counterparties: list[Counterparty]
     action_play_top3: list[Play]
 
 
-class NoPerson(Shape):
+@exact
+class NoPerson(TypedDict):
     deals: int
     amount_krw: int
 
 
-class Doubts(Shape):
+@exact
+class Doubts(TypedDict):
     flags: list[str]
     checks: dict[str, bool]
     no_person: NoPerson
 
 
-class StatePath(YearlyShape):
+@yearly
+class StatePath(TypedDict):
     """Besides: the path, as `path_2024_to_2025`."""
 
     company_name: str | None
@@ -79,12 +108,14 @@ class StatePath(YearlyShape):
     qa: Doubts
 
 
-class OneStatePath(Shape):
+@exact
+class OneStatePath(TypedDict):
     item: StatePath
     years: list[int]
 
 
-class CheckedDeal(YearlyShape):
+@yearly
+class CheckedDeal(TypedDict):
     """Besides: KRW that the organization bought in the base year, as `orgWon2025Total`."""
 
     dealId: str | None
@@ -106,47 +137,54 @@ class CheckedDeal(YearlyShape):
     part: str
 
 
-class DealCheckMeta(Shape):
+@exact
+class DealCheckMeta(TypedDict):
     team: TeamLabel
     members: int
     warnings: list[str]
     base_year: int
 
 
-class DealCheck(Shape):
+@exact
+class DealCheck(TypedDict):
     items: list[CheckedDeal]
     years: list[int]
     meta: DealCheckMeta
 
 
-class MonthWon(Shape):
+@exact
+class MonthWon(TypedDict):
     year: int
     month: int
     amount: int
     count: int
 
 
-class YearWon(Shape):
+@exact
+class YearWon(TypedDict):
     year: int
     amount: int
     count: int
 
 
-class StageOpen(Shape):
+@exact
+class StageOpen(TypedDict):
     pipeline: str
     stage: str
     count: int
     amount: int
 
 
-class SizeRate(Shape):
+@exact
+class SizeRate(TypedDict):
     size: str
     won: int
     lost: int
     rate: float | None
 
 
-class Pipeline(Shape):
+@exact
+class Pipeline(TypedDict):
     years: list[int]
     won_by_month: list[MonthWon]
     won_by_year: list[YearWon]

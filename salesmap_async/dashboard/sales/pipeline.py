@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass
-from typing import Any
 
 from salesmap_async.dashboard.data.config import Statuses
 from salesmap_async.dashboard.data.database import Snapshot
@@ -12,6 +11,7 @@ from salesmap_async.dashboard.data.lenient import NOT_GIVEN, trimmed
 from salesmap_async.dashboard.data.money import krw
 from salesmap_async.dashboard.data.seoul import seoul_time
 from salesmap_async.dashboard.data.years import years_to
+from salesmap_async.dashboard.sales.models import MonthWon, Pipeline, YearWon
 from salesmap_async.dashboard.sales.stages import Stage, in_pipeline_order, open_deals
 
 MONTHS = range(1, 13)
@@ -40,12 +40,12 @@ class PipelineFigures:
 
 def pipeline(
     snapshot: Snapshot, *, base_year: int, year_count: int, statuses: Statuses
-) -> dict[str, Any]:
+) -> Pipeline:
     """Return the figures of `year_count` years; open deals and win rates are of all deals."""
     figures = snapshot.remembered("pipeline", lambda each: _figures(each, statuses))
     years = years_to(base_year, year_count)
     by_month = [
-        {"year": year, "month": month, **_sums(figures.won.get((year, month)))}
+        _month(year, month, figures.won.get((year, month), _Total()))
         for year in years
         for month in MONTHS
     ]
@@ -54,8 +54,8 @@ def pipeline(
         "won_by_month": by_month,
         "won_by_year": [_year(year, by_month) for year in years],
         "open_by_stage": [
-            {"pipeline": stage[0], "stage": stage[1], **_sums(total)}
-            for stage, total in figures.open.items()
+            {"pipeline": line, "stage": stage, "count": total.count, "amount": total.amount}
+            for (line, stage), total in figures.open.items()
         ],
         "win_rate_by_size": [
             {"size": size, "won": won, "lost": lost, "rate": won / (won + lost)}
@@ -64,13 +64,17 @@ def pipeline(
     }
 
 
-def _sums(total: _Total | None) -> dict[str, int]:
-    return {"count": total.count, "amount": total.amount} if total else {"count": 0, "amount": 0}
+def _month(year: int, month: int, total: _Total) -> MonthWon:
+    return {"year": year, "month": month, "count": total.count, "amount": total.amount}
 
 
-def _year(year: int, by_month: list[dict[str, int]]) -> dict[str, int]:
+def _year(year: int, by_month: list[MonthWon]) -> YearWon:
     months = [month for month in by_month if month["year"] == year]
-    return {"year": year, **{key: sum(m[key] for m in months) for key in ("amount", "count")}}
+    return {
+        "year": year,
+        "amount": sum(month["amount"] for month in months),
+        "count": sum(month["count"] for month in months),
+    }
 
 
 def _figures(snapshot: Snapshot, statuses: Statuses) -> PipelineFigures:

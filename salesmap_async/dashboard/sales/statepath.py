@@ -8,10 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from salesmap_async.dashboard.data.lenient import NOT_GIVEN
 from salesmap_async.dashboard.data.money import KRW_PER_EOK, eok
+from salesmap_async.dashboard.data.shapes import with_years
+from salesmap_async.dashboard.sales.models import (
+    Counterparty,
+    Doubts,
+    Event,
+    Path,
+    Play,
+    StatePath,
+    YearState,
+)
 
 CELLS = ("HRD_ONLINE", "HRD_OFFLINE", "BU_ONLINE", "BU_OFFLINE")
 RAILS = ("ONLINE", "OFFLINE")
@@ -71,7 +80,7 @@ def statepath(
     *,
     base_year: int,
     lane_keywords: Iterable[str],
-) -> dict[str, Any]:
+) -> StatePath:
     """Return the whole item: two years, the path between them, recommendations, what to doubt."""
     years = (base_year - 1, base_year)
     counted = [deal for deal in deals if deal.year in years]
@@ -80,15 +89,15 @@ def statepath(
     states = {year: _state(year, cells) for year, cells in zip(years, (before, now), strict=True)}
     events = _events(states[years[0]], states[base_year])
     target = _target_cell(now)
-    return {
+    path: Path = {
+        "from_state_code": states[years[0]]["bucket"],
+        "to_state_code": states[base_year]["bucket"],
+        "events": events,
+        "seed": _seed(before, now),
+    }
+    item: StatePath = {
         "company_name": company_name,
         "year_states": {str(year): state for year, state in states.items()},
-        f"path_{years[0]}_to_{base_year}": {
-            "from_state_code": states[years[0]]["bucket"],
-            "to_state_code": states[base_year]["bucket"],
-            "events": events,
-            "seed": _seed(before, now),
-        },
         "ops_reco": {
             "next_objective_type": _objective(events, states[base_year]),
             "next_target_cell": target,
@@ -97,6 +106,7 @@ def statepath(
         },
         "qa": _doubts(counted, before, now, years),
     }
+    return with_years(item, {f"path_{years[0]}_to_{base_year}": path})
 
 
 Cells = Mapping[str, int]
@@ -129,7 +139,7 @@ def _of_lane(cells: Cells, lane: str) -> int:
     return sum(cells[f"{lane}_{rail}"] for rail in RAILS)
 
 
-def _state(year: int, cells: Cells) -> dict[str, Any]:
+def _state(year: int, cells: Cells) -> YearState:
     total, online, offline = sum(cells.values()), *(_of_rail(cells, rail) for rail in RAILS)
     return {
         "year": year,
@@ -148,20 +158,24 @@ def _state(year: int, cells: Cells) -> dict[str, Any]:
     }
 
 
-def _events(before: Mapping[str, Any], now: Mapping[str, Any]) -> list[dict[str, str]]:
-    events = []
+def _events(before: YearState, now: YearState) -> list[Event]:
+    events: list[Event] = []
     for cell in CELLS:
         old, new = before["cells"][cell]["bucket"], now["cells"][cell]["bucket"]
         if old != new:
             events.append({"type": _change(old, new), "cell": cell, "from": old, "to": new})
     if before["bucket"] != now["bucket"]:
-        whole = {"type": "COMPANY_SCALE_CHANGE", "from": before["bucket"], "to": now["bucket"]}
-        events.append(whole)
+        old, new = before["bucket"], now["bucket"]
+        events.append({"type": "COMPANY_SCALE_CHANGE", "from": old, "to": new})
     for rail in RAILS:
-        old, new = (state[f"bucket_{rail.lower()}"] for state in (before, now))
+        old, new = _bucket_of(before, rail), _bucket_of(now, rail)
         if old != new:
             events.append({"type": "RAIL_SCALE_CHANGE", "rail": rail, "from": old, "to": new})
     return events
+
+
+def _bucket_of(state: YearState, rail: str) -> str:
+    return state["bucket_online"] if rail == "ONLINE" else state["bucket_offline"]
 
 
 def _change(old: str, new: str) -> str:
@@ -185,7 +199,7 @@ def _seed(before: Cells, now: Cells) -> str:
     return "NONE"
 
 
-def _objective(events: Iterable[Mapping[str, str]], now: Mapping[str, Any]) -> str:
+def _objective(events: Iterable[Event], now: YearState) -> str:
     if any(event["type"] in ("CLOSE", "SCALE_DOWN") for event in events):
         return "RETENTION"
     is_open = any(cell["bucket"] == NOTHING for cell in now["cells"].values())
@@ -231,7 +245,7 @@ def _groups(deals: Iterable[WonDeal], lanes: Mapping[str, str]) -> list[_Group]:
 
 def _counterparties(
     groups: list[_Group], target: str, years: tuple[int, int]
-) -> list[dict[str, Any]]:
+) -> list[Counterparty]:
     """Return whom to talk to: A buys most, B buys the other rail in the target lane, C is new."""
     if not groups:
         return []
@@ -258,25 +272,24 @@ def _third(ranked: list[_Group], used: set[str], years: tuple[int, int]) -> _Gro
     return (new or near or ranked)[0]
 
 
-def _counterparty(rank: str, group: _Group, years: tuple[int, int]) -> dict[str, Any]:
-    return {
+def _counterparty(rank: str, group: _Group, years: tuple[int, int]) -> Counterparty:
+    whom: Counterparty = {
         "rank": rank,
         "group_id": group.upper_org,
         "upper_org": group.upper_org,
         "lane": group.lane,
-        **{f"amt_{year}_eok": eok(group.of_year(year)) for year in years},
-        **{f"{rail.lower()}_{years[1]}_eok": eok(group.of(years[1], rail)) for rail in RAILS},
     }
+    sums = {f"amt_{year}_eok": eok(group.of_year(year)) for year in years}
+    rails = {f"{rail.lower()}_{years[1]}_eok": eok(group.of(years[1], rail)) for rail in RAILS}
+    return with_years(whom, sums | rails)
 
 
-def _plays(events: Iterable[Mapping[str, str]]) -> list[dict[str, str]]:
+def _plays(events: Iterable[Event]) -> list[Play]:
     kinds = list(dict.fromkeys(event["type"] for event in events))
     return [{"type": kind, "text": PLAYS[kind]} for kind in kinds[:3]]
 
 
-def _doubts(
-    deals: Iterable[WonDeal], before: Cells, now: Cells, years: tuple[int, int]
-) -> dict[str, Any]:
+def _doubts(deals: Iterable[WonDeal], before: Cells, now: Cells, years: tuple[int, int]) -> Doubts:
     totals = [sum(cells.values()) for cells in (before, now)]
     nobody = [deal.amount_krw for deal in deals if not deal.of_known_person]
     return {

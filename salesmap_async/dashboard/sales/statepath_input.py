@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from salesmap_async.dashboard.data.buyers import is_of, upper_org_of
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lenient import text_or_none
 from salesmap_async.dashboard.data.money import krw
 from salesmap_async.dashboard.data.seoul import seoul_year
+from salesmap_async.dashboard.sales.models import StatePath
 from salesmap_async.dashboard.sales.statepath import WonDeal, statepath
 from salesmap_async.dashboard.web.errors import NotFoundError
 
 
 def statepath_of(
     snapshot: Snapshot, org_id: str, *, base_year: int, config: DashboardConfig
-) -> dict[str, Any]:
+) -> StatePath:
     """Return the StatePath item of an organization. Raises NotFoundError."""
     row = snapshot.row("SELECT {organization.name} FROM organization WHERE {organization.id} = ?",
                        org_id)  # fmt: skip

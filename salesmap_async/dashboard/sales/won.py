@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import dataclass, field
-from typing import Any
 
 from salesmap_async.dashboard.data.buyers import upper_org_of
 from salesmap_async.dashboard.data.database import Snapshot
@@ -12,6 +11,8 @@ from salesmap_async.dashboard.data.existence import check_organization
 from salesmap_async.dashboard.data.lenient import owner_labels, trimmed
 from salesmap_async.dashboard.data.money import krw
 from salesmap_async.dashboard.data.seoul import seoul_year
+from salesmap_async.dashboard.data.shapes import with_years
+from salesmap_async.dashboard.sales.models import WonLine
 
 
 @dataclass(slots=True)
@@ -25,9 +26,7 @@ class _Group:
     deals: int = 0
 
 
-def won_summary(
-    snapshot: Snapshot, org_id: str, *, years: list[int], won: str
-) -> list[dict[str, Any]]:
+def won_summary(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -> list[WonLine]:
     """Return one line per upper organization, who bought most in `years` first.
 
     KRW by year as `won2025`, names as `contacts`, `owners` and, of the last year, `owners2025`.
@@ -60,14 +59,15 @@ def won_summary(
     return sorted(lines, key=lambda line: (-line["total"], line["upper_org"]))
 
 
-def _line(upper_org: str, group: _Group, years: list[int]) -> dict[str, Any]:
+def _line(upper_org: str, group: _Group, years: list[int]) -> WonLine:
     won = {year: group.won.get(year, 0) for year in years}
-    return {
+    line: WonLine = {
         "upper_org": upper_org,
-        **{f"won{year}": amount for year, amount in won.items()},
         "total": sum(won.values()),
         "contacts": list(group.contacts),
         "owners": list(group.owners),
-        f"owners{years[-1]}": list(group.owners_of_base_year),
         "dealCount": group.deals,
     }
+    by_year: dict[str, object] = {f"won{year}": amount for year, amount in won.items()}
+    by_year[f"owners{years[-1]}"] = list(group.owners_of_base_year)
+    return with_years(line, by_year)
