@@ -73,7 +73,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
                 key="sales_1",
                 label="영업 1팀",
                 crm_team=("영업 1팀",),
-                in_menu=False,
+                menu=False,
                 extra_members=("김가상",),
                 parts={"1파트": ("김가상", "이예시")},
             ),
@@ -87,7 +87,7 @@ def test_nothing_said_is_the_contracts_default(tmp_path: Path) -> None:
     """An empty file is like none."""
     assert load_config(written(tmp_path, "")) == DashboardConfig()
     assert DashboardConfig().teams == DEFAULT_TEAMS
-    assert [team.label for team in DEFAULT_TEAMS if team.in_menu] == ["교육 1팀 딜체크"]
+    assert [team.label for team in DEFAULT_TEAMS if team.menu] == ["교육 1팀 딜체크"]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +111,12 @@ def test_nothing_said_is_the_contracts_default(tmp_path: Path) -> None:
         ("allowed_hosts = ['crm.example.com/x']", "allowed_hosts", "path"),
         ("allowed_hosts = ['[::1]']", "allowed_hosts", "IP addresses"),
         ("allowed_hosts = ['가상.example.com']", "allowed_hosts", "names like"),
+        ("allowed_hosts = 'crm.example.com'", "allowed_hosts", "a list of texts"),
+        ("allowed_hosts = [1]", "allowed_hosts[0]", "names like"),
+        ("[[teams]]\nkey='x'\nlabel='x'\ncrm_team='x'\nparts={'' = ['x']}", "parts", "a text"),
+        ("[[teams]]\nkey='x'\nlabel='x'\ncrm_team='x'\nparts={a = 'x'}", "parts.a", "of texts"),
+        ("columns = 1", "columns", "a table"),
+        ("columns = {deal = 1}", "columns.deal", "a table"),
         ("online_formats = '온라인'", "online_formats", "a list of texts"),
         ("lane_keywords = ['HR', '']", "lane_keywords", "a list of texts"),
         ("statuses = 'Won'", "statuses", "a table"),

@@ -1,39 +1,64 @@
-"""What differs from company to company, with the default of each value.
+"""What differs from company to company: the keys of a `dashboard.toml`, each with its default.
 
-`config_file` reads it from a `dashboard.toml`.
+The names here are the keys of the file, the types say what is allowed; `config_file` reads it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import field
+from typing import Annotated
 
-from salesmap_async.dashboard.data.columns import DEFAULT_COLUMNS, ColumnMap
+from pydantic import AfterValidator, ConfigDict
+from pydantic.dataclasses import dataclass
+
+from salesmap_async.dashboard.data.columns import DEFAULT_COLUMNS
+from salesmap_async.dashboard.data.config_types import (
+    Columns,
+    Flag,
+    HostName,
+    Key,
+    OneOrMore,
+    SetOfTexts,
+    Text,
+    Texts,
+    WebAddress,
+    Year,
+)
 from salesmap_async.dashboard.data.shapes import TeamLabel
 
+_FORBID = ConfigDict(extra="forbid")
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FORBID)
 class Team:
     """One deal check. `crm_team`: names of the team in the CRM; the first that exists counts.
 
-    `in_menu`: whether the page's menu has it. `parts`: part of the team -> names of its people.
+    `menu`: whether the page's menu has it. `parts`: part of the team -> names of its people.
     """
 
-    key: str
-    label: str
-    crm_team: tuple[str, ...]
-    in_menu: bool = True
-    extra_members: tuple[str, ...] = ()
-    parts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    key: Key
+    label: Text
+    crm_team: OneOrMore
+    menu: Flag = True
+    extra_members: Texts = ()
+    parts: dict[Text, Texts] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def _told_apart(teams: tuple[Team, ...]) -> tuple[Team, ...]:
+    for key, times in Counter(team.key for team in teams).items():
+        if times > 1:
+            raise ValueError(f".key must differ from team to team; {key!r} comes twice")
+    return teams
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FORBID)
 class Statuses:
     """What the workspace calls a deal that is won, lost, and one that the deal check shows."""
 
-    won: str = "Won"
-    lost: str = "Lost"
-    open: str = "SQL"
+    won: Text = "Won"
+    lost: Text = "Lost"
+    open: Text = "SQL"
 
 
 LANE_KEYWORDS = (
@@ -52,25 +77,25 @@ DEFAULT_TEAMS = (
         key="edu2",
         label="교육 2팀 딜체크",
         crm_team=("기업교육 2팀", "교육 2팀", "교육2팀"),
-        in_menu=False,
+        menu=False,
     ),
 )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, config=_FORBID)
 class DashboardConfig:
     """Everything that differs from company to company. `base_year` None: the snapshot's year."""
 
-    base_year: int | None = None
-    default_size: str = "대기업"
-    crm_url: str | None = None
-    own_side_owner_label: str = "담당자(자사)"
-    online_formats: frozenset[str] = frozenset({"구독제(온라인)", "선택구매(온라인)", "포팅"})
-    lane_keywords: tuple[str, ...] = LANE_KEYWORDS
+    base_year: Year | None = None
+    default_size: Text = "대기업"
+    crm_url: WebAddress | None = None
+    own_side_owner_label: Text = "담당자(자사)"
+    online_formats: SetOfTexts = frozenset({"구독제(온라인)", "선택구매(온라인)", "포팅"})
+    lane_keywords: Texts = LANE_KEYWORDS
     statuses: Statuses = Statuses()
-    teams: tuple[Team, ...] = DEFAULT_TEAMS
-    allowed_hosts: tuple[str, ...] = ()
-    columns: ColumnMap = field(default_factory=lambda: DEFAULT_COLUMNS)
+    teams: Annotated[tuple[Team, ...], AfterValidator(_told_apart)] = DEFAULT_TEAMS
+    allowed_hosts: tuple[HostName, ...] = ()
+    columns: Columns = field(default_factory=lambda: DEFAULT_COLUMNS)
 
 
 def team_label(team: Team, crm_team: str | None = None) -> TeamLabel:

@@ -30,7 +30,7 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> About:
         "status_open": config.statuses.open,
         "crm_url": config.crm_url,
         "own_side_owner_label": config.own_side_owner_label,
-        "teams": [team_label(team) for team in config.teams if team.in_menu],
+        "teams": [team_label(team) for team in config.teams if team.menu],
         "snapshot": _about_snapshot(snapshot),
         "warnings": caveats(snapshot, config.statuses.won),
     }
