@@ -144,7 +144,7 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "a cursor that comes back is not noticed",
         _CHAINS,
-        (("given_before = page.next_cursor in self._seen", "given_before = False"),),
+        (("given_before = page.next_cursor in self._trail.seen", "given_before = False"),),
         ("tests/run/test_faults.py",),
     ),
     Bug(
@@ -196,7 +196,12 @@ BUGS: tuple[Bug, ...] = (
     Bug(
         "the first page in place of the next one is not noticed",
         _CHAINS,
-        (("        if self._is_first_page_again(page):\n", "        if False:\n"),),
+        (
+            (
+                "        if self.cursor is not None and self._trail.begins_like_the_list(page):\n",
+                "        if False:\n",
+            ),
+        ),
         ("tests/collect/test_chains.py",),
     ),
     Bug(
@@ -280,8 +285,8 @@ BUGS: tuple[Bug, ...] = (
         _RANGES,
         (
             (
-                "each.first_at for each in self._after(chain) if each.first_at",
-                "each.since for each in self._after(chain) if each.since",
+                "each.span.first_at for each in self._after(chain) if each.span.first_at",
+                "each.span.since for each in self._after(chain) if each.span.since",
             ),
         ),
         ("tests/collect/test_ranges.py",),
@@ -291,7 +296,7 @@ BUGS: tuple[Bug, ...] = (
         _RANGES,
         (
             (
-                "if chain.since is not None and moments and moments[0] < chain.since:",
+                "if since is not None and moments and moments[0] < since:",
                 "if False:",
             ),
         ),

@@ -10,7 +10,8 @@ from typing import Any, Self
 from salesmap_async import exact_json
 from salesmap_async.api.endpoints import LINKING_TABLES, LINKS, SUBMISSION_TABLE
 from salesmap_async.api.pages import FORM_GONE
-from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
+from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable
+from salesmap_async.collect.trail import record_id
 from salesmap_async.errors import RequestRefusedError, SalesmapError, TokenRefusedError
 from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
 

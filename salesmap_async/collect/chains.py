@@ -20,20 +20,16 @@ No I/O here: a Chain is told each answer and says what to store and what to ask 
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from typing import Any
 
-from salesmap_async import exact_json
 from salesmap_async.api.endpoints import Endpoint
 from salesmap_async.api.pages import Page
+from salesmap_async.collect.span import Span
+from salesmap_async.collect.trail import Trail, TrailStep
 from salesmap_async.errors import SalesmapError
 from salesmap_async.store.work_db import ChainRow, ChainState, NewChain
-
-TRAIL_LENGTH = 5
-"""How many of a chain's last pages are remembered with their cursors."""
 
 MOST_DOUBTS = 50
 """A list that has to be gone back in more often than this is not being read, it is being chased."""
@@ -50,21 +46,6 @@ EMPTY_PAGES = 20
 
 class ChainBrokenError(SalesmapError):
     """The server's cursors lead nowhere; the table fails by name."""
-
-
-@dataclass(frozen=True, slots=True)
-class TrailStep:
-    """An answered page: the cursor it was asked with, the one it gave, its last record.
-
-    `page` is the first stored page that may hold its records: its own number, or an earlier one
-    where it was read again. `last` names the last record, `content` is a digest of it.
-    """
-
-    page: int
-    cursor: str | None
-    next_cursor: str
-    last: str
-    content: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +79,9 @@ class Doubt:
 class Chain:
     """The progress of one list. `cursor` is the next one to ask (None: the first page).
 
-    `name` is unique in the run; `label` is what a person calls the list. Of a dated list, `since`
-    is the moment from which on it is asked for (None: from its beginning), `first_at` and `last_at`
-    are those of the first and the last record read; a `plain` one is not to be split; one at its
-    `tail` is asked for without the moment. `dropped`: it counts no more. `expected_pages`: a guess,
-    None without one. `remark`: what is odd about how it ended.
+    `name` is unique in the run; `label` is what a person calls the list. `span`: which part of a
+    dated list it reads. `dropped`: it counts no more. `expected_pages`: a guess, None without one.
+    `remark`: what is odd about how it ended.
     """
 
     endpoint: Endpoint
@@ -114,18 +93,10 @@ class Chain:
     cursor: str | None = None
     pages: int = 0
     rows: int = 0
-    since: datetime | None = None
-    first_at: datetime | None = None
-    last_at: datetime | None = None
+    span: Span = field(default_factory=Span)
     expected_pages: float | None = None
     dropped: bool = False
-    plain: bool = False
-    tail: bool = False
-    _trail: list[TrailStep] = field(default_factory=list)
-    _seen: set[str] = field(default_factory=set)
-    _first: tuple[str, str] = ("", "")  # name and content of the record that the list began with
-    _longest: int = 0  # records on its longest page
-    _ends: dict[str, str] = field(default_factory=dict)  # last records of pages: name -> content
+    _trail: Trail = field(init=False)
     # How often in a row, or in all, something came that counts only so often.
     _stale: int = 0
     _empty: int = 0
@@ -140,17 +111,13 @@ class Chain:
     # After a detour: the stored pages that may come again, and for how many more pages.
     _known_pages: tuple[int, int] | None = None
     _known_left: int = 0
-    # It has ended where another range of its list begins.
-    _met: bool = False
+
+    def __post_init__(self) -> None:
+        self._trail = Trail(self.endpoint.id_key)
 
     @property
     def ended(self) -> bool:
         return self.state != "reading"
-
-    @property
-    def asked_since(self) -> datetime | None:
-        """The moment to ask the next page for: beyond its end, a range is the list as it is."""
-        return None if self.tail and self.cursor is not None else self.since
 
     @property
     def straight(self) -> bool:
@@ -165,17 +132,12 @@ class Chain:
     def progress(self) -> dict[str, Any]:
         """Return what a resume needs, as JSON values."""
         return {
-            "cursor": self._resume_cursor(),
-            "trail": [[s.page, s.cursor, s.next_cursor, s.last, s.content] for s in self._trail],
-            "first": self._first,
-            "longest": self._longest,
+            "cursor": self._trail.last.next_cursor if self._trail else None,
             "short": self._short_stood,
             "volatile": self._volatile,
             "known": [*self._known_pages, self._known_left] if self._known_pages else None,
-            "dates": [each and each.isoformat() for each in (self.first_at, self.last_at)],
-            "met": self._met,
-            "plain": self.plain,
-            "tail": self.tail,
+            **self._trail.progress(),
+            **self.span.progress(),
         }
 
     def take(self, page: Page) -> Storable:
@@ -184,7 +146,7 @@ class Chain:
             return self._take_again(self._doubt, page)
         if self._is_unpaged_repeat(page):
             return self._end(Page([], None))
-        if self._is_first_page_again(page):
+        if self.cursor is not None and self._trail.begins_like_the_list(page):
             return self.cursor_refused("it answers with the first page again")
         self._refused = None
         if self._is_doubtful(page):
@@ -209,7 +171,7 @@ class Chain:
     def meet(self, records: Sequence[dict[str, Any]]) -> Storable:
         """End where another range of the list begins; `records` are those of the page before it."""
         self.state = "done"
-        self._met = True
+        self.span.met = True
         return self._store(Page(list(records), None))
 
     def begin_tail(self, page: Page) -> Storable:
@@ -218,19 +180,19 @@ class Chain:
         The cursor is the id of its last record, as those that the server gives are; should they be
         something else, a memo names its own. After an empty page the last cursor serves again.
         """
-        self.tail = True
+        self.span.tail = True
         if not page.records:
             return self._nothing()
         own = page.records[-1].get("cursorId")
-        by_id = not self._trail or self._trail[-1].next_cursor == self._trail[-1].last
-        cursor = self._last_of(page)[0] if by_id or not isinstance(own, str) else own
+        by_id = not self._trail or self._trail.last.next_cursor == self._trail.last.last
+        cursor = self._trail.last_of(page)[0] if by_id or not isinstance(own, str) else own
         return self.take(Page(page.records, cursor))
 
     def reopen(self) -> bool:
         """Go on after all if another range was met, whose page is asked again; tell whether so."""
-        if not self._met:
+        if not self.span.met:
             return False
-        self.state, self._met = "reading", False
+        self.state, self.span.met = "reading", False
         self._known_pages, self._known_left = (self.pages - 1, self.pages - 1), 1
         return True
 
@@ -254,12 +216,14 @@ class Chain:
             return self._read_anew(leads_nowhere)  # after a jump back that no check has shown
         if leads_nowhere:
             raise ChainBrokenError(leads_nowhere)
-        self._advance(page, page.next_cursor)
+        stored_as = self._known_pages[0] if self._known_pages else self.pages
+        self._trail.add(stored_as, self.cursor, page, page.next_cursor)
+        self.cursor = page.next_cursor
         return self._store(page)
 
     def _end(self, page: Page) -> Storable:
         self.state = "done"
-        full = self._longest or self.endpoint.page_size
+        full = self._trail.longest or self.endpoint.page_size
         if self.endpoint.paged and not page.says_end and len(page.records) >= full:
             self.remark = "its last page is full, and the answer has no key for a cursor at all"
         if not page.records and self.cursor is not None:
@@ -268,12 +232,12 @@ class Chain:
 
     def _why_it_leads_nowhere(self, page: Page) -> str:
         """Return how the cursors run without end; '' where they lead on."""
-        stale = self._known_pages is None and self._repeats(page, unchanged=True)
+        stale = self._known_pages is None and self._trail.repeats(page, unchanged=True)
         self._stale = self._stale + 1 if stale else 0
         self._empty = 0 if page.records else self._empty + 1
         if page.next_cursor == self.cursor:
             return "the cursors run in a circle: the server gave the one it was asked with"
-        given_before = page.next_cursor in self._seen
+        given_before = page.next_cursor in self._trail.seen
         if given_before and (stale or not page.records or not self._records_move):
             return "the cursors run in a circle: the server gave one of them a second time"
         if self._stale == STALE_PAGES:
@@ -284,19 +248,6 @@ class Chain:
         if self._empty == EMPTY_PAGES:
             return f"the list has no end: {EMPTY_PAGES} empty pages in a row, with ever new cursors"
         return ""
-
-    def _advance(self, page: Page, next_cursor: str) -> None:
-        last, content = self._last_of(page)
-        first = self._known_pages[0] if self._known_pages else self.pages
-        step = TrailStep(first, self.cursor, next_cursor, last, content)
-        if self.cursor is None and page.records:
-            self._first = self._named(page.records[0])
-        self._seen.add(next_cursor)
-        if page.records:
-            self._ends[last] = content
-        self._longest = max(self._longest, len(page.records))
-        self._trail = [*self._trail, step][-TRAIL_LENGTH:]
-        self.cursor = next_cursor
 
     def _store(self, page: Page) -> Storable:
         storable = Storable(self.pages, page.records, self._known_pages)
@@ -319,15 +270,8 @@ class Chain:
             not self.endpoint.paged
             and bool(self._trail)
             and bool(page.records)
-            and self._last_of(page)[0] == self._trail[-1].last
+            and self._trail.last_of(page)[0] == self._trail.last.last
         )
-
-    def _is_first_page_again(self, page: Page) -> bool:
-        """Tell whether the server took the cursor for none: it may have expired."""
-        if self.cursor is None or not page.records:
-            return False
-        name = record_id(page.records[0], self.endpoint.id_key)
-        return name in (None, self._first[0]) and self._named(page.records[0]) == self._first
 
     def _is_doubtful(self, page: Page) -> bool:
         """Tell whether the page before must be asked again, before `page` counts."""
@@ -339,26 +283,10 @@ class Chain:
             return False
         if page.next_cursor is None or self._resumed:
             return True  # the record may have moved to the end; or since the run was stopped
-        if len(page.records) < self._longest and self._short_stood < SHORT_PAGES_CHECKED:
+        if len(page.records) < self._trail.longest and self._short_stood < SHORT_PAGES_CHECKED:
             return True  # the end may be near because it moved there
         # It may have moved to where the list was read before, as in one with the newest first.
-        return self._known_pages is None and self._repeats(page)
-
-    def _repeats(self, page: Page, *, unchanged: bool = False) -> bool:
-        """Tell whether a record ended an earlier page already, in the same content if so asked."""
-        for record in page.records:
-            known = self._ends.get(record_id(record, self.endpoint.id_key) or "")
-            if known and (not unchanged or known == _content_of(record)):
-                return True
-        return False
-
-    def _last_of(self, page: Page) -> tuple[str, str]:
-        """Return the name of a page's last record (its id, else its content), and its content."""
-        return self._named(page.records[-1]) if page.records else ("", "")
-
-    def _named(self, record: Mapping[str, Any]) -> tuple[str, str]:
-        content = _content_of(record)
-        return record_id(record, self.endpoint.id_key) or content, content
+        return self._known_pages is None and self._trail.repeats(page)
 
     # -- answers in doubt -------------------------------------------------------------------------
 
@@ -367,24 +295,24 @@ class Chain:
         if not self._trail:
             return self._read_anew("the server refuses a cursor it gave long ago")
         self._doubt = Doubt(answer)
-        self.cursor = self._trail[-1].cursor
+        self.cursor = self._trail.last.cursor
         return self._nothing()
 
     def _further_back(self, doubt: Doubt, answer: Page | None) -> Storable:
         """Doubt `answer` itself: ask the page before that one."""
         doubt.answer, doubt.again = answer, ""
         doubt.pages_back += 1
-        if doubt.pages_back > len(self._trail):
+        if doubt.pages_back > len(self._trail.steps):
             return self._read_anew("none of the list's last cursors leads on")
-        self.cursor = self._trail[-doubt.pages_back].cursor
+        self.cursor = self._trail.steps[-doubt.pages_back].cursor
         return self._nothing()
 
     def _take_again(self, doubt: Doubt, page: Page) -> Storable:
         """Take the page of the trail that was asked again."""
-        step = self._trail[-doubt.pages_back]
-        if step.cursor is not None and self._is_first_page_again(page):
+        step = self._trail.steps[-doubt.pages_back]
+        if step.cursor is not None and self._trail.begins_like_the_list(page):
             return self._further_back(doubt, None)
-        found = self._content_in(page, step)
+        found = self._trail.content_in(page, step)
         if found is not None and not self._has_moved(step, found):
             return self._settle(doubt, step, page)
         if found is not None and not doubt.again:
@@ -396,15 +324,6 @@ class Chain:
         if step.cursor is None:
             return self._go_on_from(step, page)
         return self._further_back(doubt, page)
-
-    def _content_in(self, page: Page, step: TrailStep) -> str | None:
-        """Return the content of the step's last record, if `page` still has that record."""
-        for record in page.records:
-            content = ""
-            name = record_id(record, self.endpoint.id_key) or (content := _content_of(record))
-            if name == step.last:
-                return content or _content_of(record)
-        return "" if not step.last and not page.records else None
 
     def _has_moved(self, step: TrailStep, content: str) -> bool:
         """Tell whether the step's last record may stand elsewhere now: it does once edited."""
@@ -421,7 +340,8 @@ class Chain:
             self._short_stood += answer.next_cursor is not None
             return self._accept(answer)
         self._count_detour()
-        self._forget_after(step)
+        self._expect_again(step)
+        self._trail.forget_after(step)
         return self._accept(answer)
 
     def _ask_again(self, step: TrailStep, page: Page) -> Storable:
@@ -430,11 +350,10 @@ class Chain:
         Cursors may expire; the page that was asked again tells the one that is good now.
         """
         self._count_detour()
-        self._forget_after(step)
-        self._seen.discard(step.next_cursor)
+        self._expect_again(step)
+        self._trail.forget_after(step)
         fresh = replace(step, next_cursor=page.next_cursor or step.next_cursor)
-        self._seen.add(fresh.next_cursor)
-        self._trail[-1] = fresh
+        self._trail.replace_last(fresh)
         self._refused = self.cursor = fresh.next_cursor
         return self._nothing()
 
@@ -442,9 +361,8 @@ class Chain:
         """Take the page that was asked again as the next one; later pages may come again."""
         self._doubt, self._resumed = None, False
         self._count_detour()
-        self._forget_after(step)
-        self._trail.remove(step)
-        self._seen.discard(step.next_cursor)
+        self._expect_again(step)
+        self._trail.forget_from(step)
         return self._accept(page)
 
     def _count_detour(self) -> None:
@@ -452,11 +370,8 @@ class Chain:
         if self._doubts > MOST_DOUBTS:
             raise ChainBrokenError("the end of the list stays in doubt: it changes all the time")
 
-    def _forget_after(self, step: TrailStep) -> None:
-        """Go on after `step`, whose later pages may come again."""
-        later = self._trail[self._trail.index(step) + 1 :]
-        self._seen -= {each.next_cursor for each in later}
-        self._trail = self._trail[: len(self._trail) - len(later)]
+    def _expect_again(self, step: TrailStep) -> None:
+        """Go on after `step`: what was stored from it on may come again."""
         first = min(step.page, self._known_pages[0] if self._known_pages else step.page)
         self._known_pages = (first, self.pages - 1)
         self._known_left = self.pages - first + 1
@@ -466,16 +381,12 @@ class Chain:
             raise ChainBrokenError(f"{why}; and so again after the list was read anew")
         self._restarted = True
         self.cursor, self.pages, self.rows = None, 0, 0
-        self.first_at = self.last_at = None
-        self._trail, self._seen, self._ends = [], set(), {}
-        self._first, self._longest = ("", ""), 0
+        self._trail = Trail(self.endpoint.id_key)
+        self.span.begin_anew()
         self._known_pages, self._refused, self._doubt = None, None, None
         self._stale = self._empty = 0
         self._resumed = False
         return Storable(0, (), restart=True)
-
-    def _resume_cursor(self) -> str | None:
-        return self._trail[-1].next_cursor if self._trail else None
 
 
 def new_chain(endpoint: Endpoint) -> NewChain:
@@ -492,39 +403,14 @@ def restored_chain(endpoint: Endpoint, row: ChainRow, label: str = "") -> Chain:
     """Rebuild a chain from its stored progress; a failed one is tried again at its cursor."""
     progress = row.progress
     chain = Chain(endpoint, row.name, label or row.name, pages=row.pages, rows=row.rows)
-    chain.since = _moment(row.since)
+    chain.span = Span.restored(row.since, progress)
     chain.state = "reading" if row.state == "failed" else row.state
     chain.error = "" if row.state == "failed" else row.error
-    chain._trail = [TrailStep(*step) for step in progress.get("trail", ())]
-    chain._seen = {step.next_cursor for step in chain._trail}
-    chain._first = tuple(progress.get("first", ("", "")))
-    chain._longest = progress.get("longest", 0)
+    chain._trail = Trail.restored(endpoint.id_key, progress)
     chain._short_stood = progress.get("short", 0)
     chain._volatile = progress.get("volatile", False)
     chain._resumed = bool(chain._trail)
     chain.cursor = progress.get("cursor")
     if known := progress.get("known"):
         chain._known_pages, chain._known_left = (known[0], known[1]), known[2]
-    chain.first_at, chain.last_at = map(_moment, progress.get("dates", (None, None)))
-    chain._met, chain.plain = progress.get("met", False), progress.get("plain", False)
-    chain.tail = progress.get("tail", False)
     return chain
-
-
-def record_id(record: Mapping[str, Any], id_key: str) -> str | None:
-    """Return a record's id as text, or None where it has none (missing, null or blank)."""
-    value = record.get(id_key)
-    if value is None:
-        return None
-    text = value if isinstance(value, str) else exact_json.dumps(value)
-    if not text.strip():
-        return None
-    return exact_json.without_lone_surrogates(text)
-
-
-def _moment(text: str | None) -> datetime | None:
-    return None if text is None else datetime.fromisoformat(text)
-
-
-def _content_of(record: Mapping[str, Any]) -> str:
-    return hashlib.sha256(exact_json.dumps(record).encode()).hexdigest()[:32]

@@ -28,8 +28,9 @@ from typing import Any
 
 from salesmap_async.api.endpoints import Endpoint
 from salesmap_async.api.pages import Page
-from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable, record_id
+from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable
 from salesmap_async.collect.dates import KnownDates
+from salesmap_async.collect.trail import record_id
 from salesmap_async.errors import RequestRefusedError, SalesmapError
 from salesmap_async.store.work_db import NewChain
 from salesmap_async.times import moment_of
@@ -84,7 +85,7 @@ class Ranges:
         dated = self._lists.get(chain.endpoint.path)
         if dated is None or dated.plain or not (self._split or len(dated.ranges) > 1):
             return chain.take(page)
-        if chain.tail:
+        if chain.span.tail:
             return chain.take(page)
         moments = _moments(page.records, chain)
         met = dated.next_beginning(chain)
@@ -93,12 +94,11 @@ class Ranges:
         try:
             storable = chain.begin_tail(page) if _ends(chain, page) else chain.take(page)
         except ChainBrokenError as error:
-            if chain.since is None:
+            if chain.span.since is None:
                 raise
             raise FilterUntrustedError(str(error)) from None
         if moments:
-            chain.first_at = chain.first_at or moments[0]
-            chain.last_at = moments[-1]
+            chain.span.advance(moments[0], moments[-1])
         return storable
 
     def blames_filter(self, chain: Chain, error: SalesmapError) -> bool:
@@ -107,13 +107,14 @@ class Ranges:
         A server that only was out of order for a while has answered other ranges before. And a
         refusal of the record that a range ends with leaves it unknown whether that is the end.
         """
-        if chain.since is not None and chain.tail and isinstance(error, RequestRefusedError):
+        span, is_refused = chain.span, isinstance(error, RequestRefusedError)
+        if span.since is not None and span.tail and is_refused:
             return True
-        if chain.since is None or chain.pages:
+        if span.since is None or chain.pages:
             return False
         others = self._lists[chain.endpoint.path].ranges
-        answered = any(each.pages for each in others if each.since is not None)
-        return isinstance(error, RequestRefusedError) or not answered
+        answered = any(each.pages for each in others if each.span.since is not None)
+        return is_refused or not answered
 
     def pages_read(self, chain: Chain) -> int:
         """Return how many pages were read of the list of `chain`, in all its ranges."""
@@ -124,7 +125,7 @@ class Ranges:
         """Drop all ranges of a list but the first, which goes on plainly to the end."""
         dated = self._lists[endpoint.path]
         first, *dropped = dated.ranges
-        dated.plain = first.plain = True
+        dated.plain = first.span.plain = True
         dated.ranges = [first]
         for chain in dropped:
             chain.drop()
@@ -192,13 +193,13 @@ class _DatedList:
     plain: bool = False
 
     def add(self, chain: Chain) -> None:
-        self.plain = self.plain or chain.plain
+        self.plain = self.plain or chain.span.plain
         self.ranges.append(chain)
-        self.ranges.sort(key=lambda each: (each.since is not None, each.since))
+        self.ranges.sort(key=lambda each: (each.span.since is not None, each.span.since))
 
     def next_beginning(self, chain: Chain) -> datetime | None:
         """Return when the first record of the next range was created, as far as one has begun."""
-        return next((each.first_at for each in self._after(chain) if each.first_at), None)
+        return next((each.span.first_at for each in self._after(chain) if each.span.first_at), None)
 
     def rest(self, now: datetime) -> _Rest | None:
         """Return what is left; None where no range can be cut now."""
@@ -211,7 +212,7 @@ class _DatedList:
 
     def left(self, chain: Chain, now: datetime) -> float:
         """Return about how many pages there are from a range's position to its end."""
-        begin, end = chain.last_at or chain.since, self._end(chain, now)
+        begin, end = chain.span.last_at or chain.span.since, self._end(chain, now)
         if begin is None or end <= begin:
             return 0.0
         page_size = self.endpoint.page_size
@@ -222,7 +223,7 @@ class _DatedList:
 
     def cut(self, chain: Chain, kept: float, now: datetime) -> NewChain | None:
         """Return the range that begins after the part `kept` of what `chain` has left."""
-        begin, end = chain.last_at or chain.since, self._end(chain, now)
+        begin, end = chain.span.last_at or chain.span.since, self._end(chain, now)
         if begin is None or end <= begin:
             return None
         since = self.known.moment_at(kept, begin, end).astimezone(UTC)
@@ -241,7 +242,7 @@ class _DatedList:
         return self.ranges[self.ranges.index(chain) + 1 :]
 
     def _end(self, chain: Chain, now: datetime) -> datetime:
-        following = next((each.since for each in self._after(chain)), None)
+        following = next((each.span.since for each in self._after(chain)), None)
         return following or now
 
     def _page_span(self, chain: Chain) -> timedelta:
@@ -251,14 +252,14 @@ class _DatedList:
         if (span := self.known.record_span()) is not None:
             return span * self.endpoint.page_size
         for each in (chain, *self.ranges):
-            if each.first_at and each.last_at and each.last_at > each.first_at:
-                return (each.last_at - each.first_at) / each.pages
+            if each.span.first_at and each.span.last_at and each.span.last_at > each.span.first_at:
+                return (each.span.last_at - each.span.first_at) / each.pages
         return timedelta(0)
 
 
 def _ends(chain: Chain, page: Page) -> bool:
     """Tell whether a range ends with `page`, by the word of a list that is asked with a filter."""
-    asked = chain.since is not None and chain.straight
+    asked = chain.span.since is not None and chain.straight
     return asked and page.next_cursor is None and (bool(page.records) or chain.cursor is not None)
 
 
@@ -272,9 +273,10 @@ def _moments(records: Sequence[Mapping[str, Any]], chain: Chain) -> list[datetim
         if record_id(record, chain.endpoint.id_key) is None:
             raise FilterUntrustedError("a record has no id: it could count twice")
         moments.append(moment)
-    expected = moments if chain.last_at is None or not chain.straight else [chain.last_at, *moments]
+    since, last_at = chain.span.since, chain.span.last_at
+    expected = moments if last_at is None or not chain.straight else [last_at, *moments]
     if any(later < earlier for earlier, later in pairwise(expected)):
         raise FilterUntrustedError("its records are not in the order of createdAt")
-    if chain.since is not None and moments and moments[0] < chain.since:
+    if since is not None and moments and moments[0] < since:
         raise FilterUntrustedError("it gives records from before the startDate it was asked for")
     return moments

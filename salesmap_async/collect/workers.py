@@ -177,7 +177,7 @@ class Collector:
                         endpoint.list_key,
                         chain.cursor,
                         slot,
-                        since=chain.asked_since,
+                        since=chain.span.asked_since(chain.cursor),
                     )
                 finally:
                     self._in_flight.discard(limit)

@@ -10,12 +10,8 @@ import pytest
 
 from salesmap_async.api.endpoints import Endpoint
 from salesmap_async.api.pages import Page
-from salesmap_async.collect.chains import (
-    TRAIL_LENGTH,
-    Chain,
-    ChainBrokenError,
-    record_id,
-)
+from salesmap_async.collect.chains import Chain, ChainBrokenError
+from salesmap_async.collect.trail import TRAIL_LENGTH, record_id
 from tests.support.chains import resumed
 
 PEOPLE = Endpoint(table="people", path="/people", list_key="peopleList", page_size=3)
@@ -310,7 +306,8 @@ def test_a_list_is_read_anew_when_no_remembered_cursor_helps(unknown: str) -> No
     for _ in range(TRAIL_LENGTH + 2):
         step(chain, server, store)
     chain = resumed(chain)
-    gone = {step.next_cursor for step in chain._trail} | {chain._trail[0].cursor}
+    steps = chain._trail.steps
+    gone = {step.next_cursor for step in steps} | {steps[0].cursor}
     server.ids = [each for each in server.ids if each not in gone]
     read_all(chain, server, store)
     assert store.ids == server.ids

@@ -65,7 +65,8 @@ class DatedServer:
 
     def page(self, chain: Chain) -> Page:
         self.asked += 1
-        since = None if chain.asked_since is None else self.filter(chain.asked_since)
+        asked_since = chain.span.asked_since(chain.cursor)
+        since = None if asked_since is None else self.filter(asked_since)
         records = [
             each
             for each in self.records
@@ -183,7 +184,7 @@ def test_only_records_of_the_boundary_moment_come_twice() -> None:
     reading = reading_of(DatedServer(records))
     reading.step(reading.chains["memo"])
     reading.split(4)
-    [later] = [each for each in reading.chains.values() if each.since]
+    [later] = [each for each in reading.chains.values() if each.span.since]
     for chain in (later, reading.chains["memo"]):
         while not chain.ended:
             reading.step(chain)
@@ -276,11 +277,11 @@ def unfiltered_page(server: DatedServer, chain: Chain) -> Page:
     """Answer by place in the list: what is spoilt has no date to filter by."""
     ids = [each["id"] for each in server.records]
     start = 0 if chain.cursor is None else ids.index(chain.cursor) + 1
-    if chain.cursor is None and chain.since is not None:
+    if chain.cursor is None and chain.span.since is not None:
         start = next(
             number
             for number, each in enumerate(server.records)
-            if _later(each["createdAt"], chain.since)
+            if _later(each["createdAt"], chain.span.since)
         )
     part = server.records[start : start + MEMO.page_size]
     more = start + MEMO.page_size < len(ids)
@@ -301,13 +302,13 @@ def test_a_chain_that_had_met_a_range_goes_on_when_the_range_is_dropped() -> Non
     plain = reading.chains["memo"]
     reading.step(plain)
     reading.split(4)
-    [later] = [each for each in reading.chains.values() if each.since]
+    [later] = [each for each in reading.chains.values() if each.span.since]
     reading.step(later)
     while not plain.ended:
         reading.step(plain)
     met_at = len(reading.rows["memo"])
     assert 0 < met_at < 250
-    later.last_at = NOW  # now its next page is out of order
+    later.span.last_at = NOW  # now its next page is out of order
     reading.step(later)
     assert reading.untrusted
     assert not plain.ended
@@ -329,10 +330,10 @@ def test_a_resumed_reading_goes_on_in_its_ranges(seed: int) -> None:
     later = Reading(reading.server, Ranges({}, split=bool(seed % 2)), rows=reading.rows)
     for chain in reading.chains.values():
         later.add(again := resumed(chain))
-        assert (again.since, again.first_at, again.last_at) == (
-            chain.since,
-            chain.first_at,
-            chain.last_at,
+        assert (again.span.since, again.span.first_at, again.span.last_at) == (
+            chain.span.since,
+            chain.span.first_at,
+            chain.span.last_at,
         )
     later.finish(dice)
     assert set(later.ids) == {each["id"] for each in records}
@@ -430,7 +431,7 @@ def test_the_cut_leaves_every_range_the_same() -> None:
     reading.step(reading.chains["memo"])
     for _ in range(3):
         reading.split(4)
-    cuts = sorted(each.since for each in reading.chains.values() if each.since)
+    cuts = sorted(each.span.since for each in reading.chains.values() if each.span.since)
     shares = [(cut - BEGIN) / (moments[-1] - BEGIN) for cut in cuts]
     assert shares == pytest.approx([0.25, 0.5, 0.75], abs=0.02)
 

@@ -13,6 +13,7 @@ from salesmap_async.collect.chains import Chain
 from salesmap_async.collect.order import Order
 from salesmap_async.collect.ranges import Ranges
 from salesmap_async.collect.schedule import Schedule
+from salesmap_async.collect.span import Span
 from salesmap_async.errors import RequestRefusedError, TokenRefusedError, UnusableAnswerError
 from salesmap_async.events import Event, Warned
 from salesmap_async.events import TableFinished as Finished
@@ -27,7 +28,7 @@ def endpoint_of(table: str) -> Endpoint:
 def chain_of(table: str, since: datetime | None = None) -> Chain:
     endpoint = endpoint_of(table)
     name = endpoint.chain_name if since is None else f"{endpoint.chain_name} since {since}"
-    return Chain(endpoint, name, table, since=since)
+    return Chain(endpoint, name, table, span=Span(since))
 
 
 def memos(first: int, count: int, *, cursor: bool, dated: bool = True) -> Page:

@@ -18,7 +18,7 @@ def resumed(chain: Chain) -> Chain:
         table=chain.endpoint.table,
         path=chain.endpoint.path,
         added={},
-        since=chain.since.isoformat() if chain.since else None,
+        since=chain.span.since.isoformat() if chain.span.since else None,
         state=chain.state,
         pages=chain.pages,
         rows=chain.rows,
