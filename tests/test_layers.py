@@ -26,6 +26,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
         "commandline",
         "exact_json",
         "files",
+        "outlast",
         "sqlite_file",
         "times",
     ),

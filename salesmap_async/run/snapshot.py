@@ -26,6 +26,7 @@ from salesmap_async.errors import (
     UsageError,
 )
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
+from salesmap_async.outlast import outlast
 from salesmap_async.paths import RunPaths
 from salesmap_async.publish.damage import QUICK_LOOK_S, damage_in, examine
 from salesmap_async.publish.manifest import ManifestRow, RunInfo
@@ -361,10 +362,5 @@ async def _in_thread(work: Callable[[], _Result]) -> _Result:
     A thread cannot be cancelled, and its outcome (swapped or not) must be known before the run
     tells how it ended. A stop reaches it through `Stop.check`.
     """
-    future = asyncio.get_running_loop().run_in_executor(None, work)
-    while True:
-        try:
-            return await asyncio.shield(future)
-        except asyncio.CancelledError:
-            if future.cancelled():
-                raise
+    result, _ = await outlast(asyncio.get_running_loop().run_in_executor(None, work))
+    return result

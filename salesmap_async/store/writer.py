@@ -22,6 +22,7 @@ import aiosqlite
 from salesmap_async import exact_json
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener
+from salesmap_async.outlast import outlast
 from salesmap_async.store.chains import drop_chains
 from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
 from salesmap_async.store.missing import MISSING_SCHEMA
@@ -101,15 +102,8 @@ class Writer:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # However often it is cancelled: a connection left open would hang the exit.
-        closing = asyncio.ensure_future(self._finish())
-        cancelled = False
-        while not closing.done():
-            try:
-                await asyncio.shield(closing)
-            except asyncio.CancelledError:
-                cancelled = True
-        closing.result()
+        # A connection left open would hang the exit.
+        _, cancelled = await outlast(asyncio.ensure_future(self._finish()))
         if cancelled:
             raise asyncio.CancelledError
         if exc is None and self._error is not None:
