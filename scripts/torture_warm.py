@@ -75,6 +75,8 @@ def _serve() -> None:
     import salesmap_async.run.snapshot  # noqa: F401  (what is imported here, no child imports again)
     from salesmap_async.__main__ import main
 
+    if sys.platform == "win32":
+        raise SystemExit("Windows cannot fork")
     for line in sys.stdin:
         order = json.loads(line)
         child = os.fork()
@@ -101,7 +103,8 @@ def _become(order: dict[str, object]) -> None:
     assert isinstance(arguments, list)
     assert isinstance(environ, dict)
     sys.argv = ["salesmap_async", *arguments]
-    signal.alarm(LIMIT_S)
+    if sys.platform != "win32":
+        signal.alarm(LIMIT_S)
     os.environ.clear()
     os.environ.update(environ)
 

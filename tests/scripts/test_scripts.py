@@ -261,7 +261,8 @@ def test_ctrl_c_ends_the_server_and_is_no_failure(tmp_path: Path, ignores: bool)
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == "serving\n"
-        os.killpg(process.pid, signal.SIGINT)
+        if sys.platform != "win32":
+            os.killpg(process.pid, signal.SIGINT)
         rest = process.stdout.read()  # ends when the last process of the group has ended
         assert process.wait(30) == 0
     assert rest == ("" if ignores else "stopped\n")

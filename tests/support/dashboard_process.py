@@ -33,7 +33,10 @@ def no_process_is_left() -> Iterator[None]:
     while _started:
         process = _started.pop()
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)  # also what it has started itself
+            if sys.platform == "win32":
+                process.kill()
+            else:
+                os.killpg(process.pid, signal.SIGKILL)  # also what it has started itself
         process.communicate()
 
 
