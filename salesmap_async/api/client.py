@@ -211,6 +211,13 @@ class Client:
         """Ask `/user/me` which workspace the token belongs to. Raises like `page`."""
         return await self._ask(WORKSPACE_PATH, {}, _read_whoami, await self._throttle.slot())
 
+    async def knows_route(self, path: str) -> bool:
+        """Tell whether the server has such a route at all. Raises like `page`."""
+        try:
+            return await self._ask(path, {}, lambda _answer: True, await self._throttle.slot())
+        except RequestRefusedError as error:
+            return error.status != 404
+
     async def _ask(
         self,
         path: str,

@@ -244,9 +244,13 @@ def _names(flag: str, items: Iterable[str], *, allow_all: bool = False) -> set[s
     unknown = sorted(names - set(ALL_TABLES))
     if unknown:
         near = {n: get_close_matches(n.lower().replace("-", "_"), ALL_TABLES, 1) for n in unknown}
-        meant = [f"{found[0]} for {name}" for name, found in near.items() if found]
+        meant = {name: found[0] for name, found in near.items() if found}
+        said = ", ".join(f"{found} for {name}" for name, found in meant.items())
+        good = sorted((names - set(unknown)) | set(meant.values()))
         raise UsageError(
             f"{flag}: no table is called {', '.join(unknown)}; there are: {', '.join(ALL_TABLES)}",
-            cure=f"did you mean {', '.join(meant)}?" if meant else "name one of these",
+            cure=f"did you mean {said}?" if meant else "name one of these",
+            instead=(flag, ",".join(good)) if good else (),
+            without=(flag.removeprefix("--"),),
         )
     return names

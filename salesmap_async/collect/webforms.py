@@ -12,14 +12,14 @@ that this run does not read is taken from the final DB.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from functools import partial
 from pathlib import Path
 
 from salesmap_async.api.endpoints import WEBFORM_TABLE, submissions_of
 from salesmap_async.collect.chains import Chain, new_chain, restored_chain
 from salesmap_async.errors import UsageError
-from salesmap_async.settings import WebformPeople
+from salesmap_async.settings import PARTIAL_FIELDS, WebformPeople
 from salesmap_async.store.forms import derive_forms
 from salesmap_async.store.writer import Writer
 
@@ -36,7 +36,7 @@ class Webforms:
     def __init__(
         self,
         *,
-        tables: Iterable[str],
+        tables: Collection[str],
         people: WebformPeople,
         final_db: Path,
         published_tables: Iterable[str],
@@ -51,7 +51,8 @@ class Webforms:
                 f"webform_history needs {', '.join(missing)}, which this run does not read and "
                 f"{final_db} does not have",
                 cure="read them too, as below",
-                instead=("--only", ",".join(["webform_history", *missing])),
+                instead=("--only", ",".join([*tables, *missing])),
+                without=(*PARTIAL_FIELDS, "include"),
             )
 
     def may_start(self, open_tables: Iterable[str]) -> bool:

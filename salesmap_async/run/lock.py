@@ -7,7 +7,7 @@ run could lock that one. So a run looks again before it swaps.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -30,11 +30,14 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHe
 
     Yields a function that raises PublishError once the lock file is not the locked one any more.
 
-    `wait_s` outlasts a look (`is_held`), so that none makes a run end. The lock file stays behind;
-    only the lock on it counts.
+    `wait_s` outlasts a look (`is_held`), so that none makes a run end. The lock file stays behind,
+    and only the lock on it counts; where the block is refused by a UsageError, what was made for
+    the lock is removed.
     """
     path = lock_path(final_db)
     lock = FileLock(path)
+    new = _missing(path)
+    refused = False
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         lock.acquire(timeout=wait_s, poll_interval=_POLL_S)
@@ -56,8 +59,25 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHe
                 )
 
         yield still_held
+    except UsageError:
+        refused = True
+        raise
     finally:
         lock.release()
+        if refused:
+            _remove(new)
+
+
+def _missing(path: Path) -> list[Path]:
+    """Return `path` and the folders above it, as far as they do not exist; the deepest first."""
+    return [each for each in (path, *path.parents) if not each.exists()]
+
+
+def _remove(new: list[Path]) -> None:
+    """Leave nothing at a mistyped path; a folder that holds something else by now stays."""
+    with suppress(OSError):
+        for each in new:
+            each.rmdir() if each.is_dir() else each.unlink()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from salesmap_async.api.client import Client, Whoami
+from salesmap_async.api.endpoints import ENDPOINTS
 from salesmap_async.errors import (
     RequestRefusedError,
     SalesmapError,
@@ -77,6 +78,14 @@ async def ask_workspace(client: Client, tell: Listener) -> Whoami:
     except RequestRefusedError as error:
         if error.status == 0:
             raise
+        if error.status == 404 and not await client.knows_route(ENDPOINTS[0].path):
+            raise StartRefusedError(
+                f"there is no Salesmap API at --base-url: {error}, and GET {ENDPOINTS[0].path} "
+                "likewise",
+                cure="correct --base-url (SALESMAP_API_BASE), or use Salesmap's own as below",
+                instead=(),
+                without=("base_url",),
+            ) from None
         return _unknown(f"{error}", tell)
     if whoami.workspace_id is None:
         return _unknown("its answer names none", tell)
