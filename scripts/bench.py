@@ -67,7 +67,8 @@ class ProgramFailedError(Exception):
 class Case:
     """One workspace and one pace. `shares`: shares of records, for the sandbox's --mix.
 
-    `others`: requests of each 100 that another client takes; None switches the quota off.
+    `absent`: how often an optional key is left out. `others`: requests of each 100 that another
+    client takes; None switches the quota off.
     `twice`: a second run follows, which knows the sizes. `bound`: measure the lower bound too.
     """
 
@@ -79,6 +80,7 @@ class Case:
     shares: tuple[str, ...] = ()
     forms: int = 20
     wide_fields: int = 36
+    absent: float = 0.0
     others: int | None = 0
     twice: bool = False
     bound: bool = False
@@ -114,6 +116,18 @@ CASES = (
     ),
     Case(letter="c", title="300 web forms", records=26_000, forms=300),
     _CPU,
+    Case(
+        letter="h",
+        title="all lists, deals of 150 fields, 40 % left out",
+        records=44_000,
+        latency_s=0,
+        interval_s=0,
+        shares=("deal=0.6",),
+        wide_fields=126,
+        absent=0.4,
+        others=None,
+        bound=True,
+    ),
     replace(_CPU, letter="e", title="10 x (d)", records=500_000),
     Case(letter="f", title="30 of 100 are used by another client", records=26_000, others=30),
     Case(letter="g", title="people 80 %", records=29_000, shares=("people=0.83",)),
@@ -226,7 +240,7 @@ class Bench:
         log.touch()
         command = [self._python, "-m", "salesmap_async", "sandbox", "--port", 0, "--token", TOKEN]
         command += ["--records", case.records, "--forms", case.forms, "--latency", case.latency_s]
-        command += ["--wide-fields", case.wide_fields, "--arrivals", log]
+        command += ["--wide-fields", case.wide_fields, "--absent", case.absent, "--arrivals", log]
         for share in case.shares:
             command += ["--mix", share]
         command += ["--no-quota"] if case.others is None else ["--used-by-others", case.others]

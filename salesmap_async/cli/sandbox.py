@@ -48,6 +48,13 @@ from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_fau
     help="Stage-tracking fields of each deal and lead.",
 )
 @click.option(
+    "--absent",
+    type=click.FloatRange(0, 1, max_open=True),
+    default=0.0,
+    show_default=True,
+    help="Probability that a record leaves an optional key out, each for itself.",
+)
+@click.option(
     "--latency",
     "latency_s",
     type=click.FloatRange(0),
@@ -78,6 +85,7 @@ def sandbox(
     mix: Sequence[str],
     forms: int,
     wide_fields: int,
+    absent: float,
     latency_s: float,
     faults_file: Path | None,
     no_quota: bool,
@@ -93,7 +101,12 @@ def sandbox(
     try:
         serving = serve(
             Workspace.generate(
-                records=records, seed=seed, mix=_shares(mix), forms=forms, wide_fields=wide_fields
+                records=records,
+                seed=seed,
+                mix=_shares(mix),
+                forms=forms,
+                wide_fields=wide_fields,
+                absent=absent,
             ),
             port=port,
             latency_s=latency_s,

@@ -6,6 +6,7 @@ first appear late, names that differ only by case, numbers that a float cannot h
 
 from __future__ import annotations
 
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,6 +56,9 @@ _DISPENSABLE: dict[str, tuple[str, ...]] = {
     "deal": ("성사 가능성", "수주 예정일", "예상 체결액", "카테고리", "Net(%)", "비고"),
     "lead": ("유입 경로", "담당자", "예상 금액"),
 }
+_IN_EVERY_RECORD = frozenset(
+    {"id", "RecordId", "이름", "text", "createdAt", "updatedAt", "상태", FORM_LIST_FIELD}
+)
 _LATE_FROM = 0.75
 _STAGE_PATTERNS = 16
 _TEAM_OF_OWNER = {
@@ -67,12 +71,14 @@ class Invention:
     """Everything that can be said about a record from its list and number.
 
     `counts`: records of each core list. `stage_fields`: stage-tracking keys of a deal and a lead.
+    `absent`: how probable it is that a record leaves an optional key out, each for itself.
     """
 
     seed: int
     counts: Mapping[str, int]
     forms: int
     stage_fields: int
+    absent: float = 0.0
 
     def id_of(self, table: str, index: int) -> str:
         """Return the id of a core record; one in nine is of the legacy kind."""
@@ -348,7 +354,16 @@ class Invention:
         if turn < len(fields) and record.get(fields[turn]):
             spice = words.SPICE[(index // _SPICE_TURNS + turn) % len(words.SPICE)]
             record[fields[turn]] += f" {spice}"
-        return record
+        return self._thinned(table, index, record) if self.absent else record
+
+    def _thinned(self, table: str, index: int, record: Record) -> Record:
+        """Leave optional keys out; ids, links, names and times are in every record."""
+        chance = random.Random(f"{self.seed} {table} {index}").random
+        return {
+            key: value
+            for key, value in record.items()
+            if key in _IN_EVERY_RECORD or key.endswith("Id") or chance() >= self.absent
+        }
 
 
 def iso(moment_us: int) -> str:

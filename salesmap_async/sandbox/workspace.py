@@ -47,14 +47,18 @@ class Workspace:
         mix: Mapping[str, float] | None = None,
         forms: int = 20,
         wide_fields: int = 36,
+        absent: float = 0.0,
     ) -> Workspace:
         """Invent a workspace with `records` records in its five core lists.
 
         `mix`: shares of core lists; the ones not named divide the rest as usual. `forms`: web
-        forms that exist. `wide_fields`: stage-tracking keys of each deal and lead.
+        forms that exist. `wide_fields`: stage-tracking keys of each deal and lead. `absent`: the
+        probability that a core record leaves an optional key out.
         """
         counts = _counts(records, mix or {})
-        invention = Invention(seed=seed, counts=counts, forms=forms, stage_fields=wide_fields)
+        invention = Invention(
+            seed=seed, counts=counts, forms=forms, stage_fields=wide_fields, absent=absent
+        )
         return cls(
             workspace_id=identity(seed, "workspace"),
             workspace_name=f"가상 교육 주식회사 {seed}",
