@@ -12,7 +12,8 @@ sandbox's log, not from the collector. The floor of a paced case is the larger o
   interval.
 
 Its ratio is first to last arrival / floor. Cases without an interval are compared with a lower
-bound of the same data: bare fetch, orjson, executemany, one ordered copy, one hash. Their ratio is
+bound of the same data, all that a safe collector must do: fetch, parse, store and commit each page,
+one ordered copy, the indexes of the links, one hash, integrity check, fsync. Their ratio is
 wall / wall, and CPU / CPU stands beside it. The case `dashboard` measures the endpoints of the
 dashboard, see bench_dashboard.py.
 """

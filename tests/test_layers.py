@@ -56,7 +56,7 @@ DASHBOARD_LAYERS: tuple[tuple[str, ...], ...] = (
 
 ALLOWED_ONLY: dict[str, frozenset[str]] = {
     "publish": frozenset(
-        {*GROUND, "api.endpoints", "store.kinds", "store.missing", "store.shapes", "store.work_db"}
+        {*GROUND, "api.endpoints", "store.kinds", "store.laying", "store.missing", "store.work_db"}
         - {"settings"}
     ),
     "sandbox": frozenset({"errors", "api.endpoints"}),

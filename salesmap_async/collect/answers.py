@@ -13,7 +13,8 @@ from salesmap_async.api.pages import FORM_GONE
 from salesmap_async.collect.chains import Chain, ChainBrokenError, Storable
 from salesmap_async.collect.trail import record_id
 from salesmap_async.errors import RequestRefusedError, SalesmapError, TokenRefusedError
-from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
+from salesmap_async.store.laying import LaidPage, Laying
+from salesmap_async.store.page_write import PageWrite
 
 
 def is_not_to_be_had(chain: Chain, error: SalesmapError) -> bool:
@@ -59,16 +60,19 @@ class Position:
         return cls(chain.pages, chain.progress())
 
 
-def page_write(chain: Chain, storable: Storable, before: Position) -> PageWrite:
+def page_write(chain: Chain, storable: Storable, before: Position, laying: Laying) -> PageWrite:
     """Return what the writer stores: the records that count, and how far the chain is now.
 
     Where the work DB cannot hold one of them, the list has failed, and stays where it was `before`.
     """
     id_key = chain.endpoint.id_key
     position = before
-    records: list[StoredRecord] = []
+    laid = LaidPage()
+    if storable.restart:
+        laying.forget([chain.name])
     try:
-        records = [stored_record(record_id(each, id_key), each) for each in storable.records]
+        records = [(record_id(each, id_key), each) for each in storable.records]
+        laid = laying.lay_out(chain.name, records)
         position = Position.of(chain)
     except ValueError as error:
         storable = given_up(chain, f"a record cannot be stored: {error}")
@@ -77,7 +81,7 @@ def page_write(chain: Chain, storable: Storable, before: Position) -> PageWrite:
         table=chain.endpoint.table,
         page=storable.page,
         pages=position.pages,
-        records=records,
+        laid=laid,
         links=_links_in(storable.records) if chain.endpoint.table in LINKING_TABLES else (),
         state=chain.state,
         progress=position.progress,

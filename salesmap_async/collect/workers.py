@@ -149,7 +149,8 @@ class Collector:
             if outcome.dropped is not None:
                 await self._forget(outcome.dropped)
             if outcome.storable is not None:
-                await self._writer.write(page_write(chain, outcome.storable, before))
+                page = page_write(chain, outcome.storable, before, self._writer.laying)
+                await self._writer.write(page)
                 self._schedule.stored(chain)
 
     async def _answer(self, chain: Chain, slot: Slot) -> Page | SalesmapError:

@@ -20,7 +20,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache, partial
 from sys import intern
 from typing import Any
@@ -30,19 +30,19 @@ from salesmap_async.api.endpoints import SUBMISSION_TABLE
 from salesmap_async.errors import StoreError
 from salesmap_async.publish.repair import repair
 from salesmap_async.store.kinds import Kind, from_json
+from salesmap_async.store.laying import EVERY_NULL, MOST_SHAPES, Keys, came
 from salesmap_async.store.missing import IDS_IN_ORDER
-from salesmap_async.store.shapes import MOST_SHAPES, Keys
 from salesmap_async.store.work_db import ChainRow, read_chains
 
 _PUBLISHED = """
 FROM record WHERE "table" = ? AND chain NOT IN (SELECT name FROM chain WHERE state = 'skipped')
 """
 _WITH_ID = f"""
-SELECT id, chain, shape, CAST(body AS BLOB) {_PUBLISHED} AND id IS NOT NULL
+SELECT id, chain, shape, nulls, CAST(body AS BLOB) {_PUBLISHED} AND id IS NOT NULL
 ORDER BY id, chain, page, position
 """
 _WITHOUT_ID = f"""
-SELECT NULL, chain, shape, CAST(body AS BLOB) {_PUBLISHED} AND id IS NULL
+SELECT NULL, chain, shape, nulls, CAST(body AS BLOB) {_PUBLISHED} AND id IS NULL
 ORDER BY as_object(shape, CAST(body AS BLOB)), chain
 """
 _HAS_VERSIONS = f"""
@@ -53,26 +53,22 @@ _NOTED_KINDS = """SELECT kinds FROM chain WHERE "table" = ? AND state <> 'skippe
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One published record. `id` is None where it has none; `keys` are those of its `values`."""
+    """One published record. `id` is None where it has none; `keys` are those of its `values`.
+
+    Of the values that are None, `nulls` tells which came; see `store.laying`.
+    """
 
     id: str | None
     keys: Keys
     values: list[Any]
+    nulls: str | None = EVERY_NULL
 
     def by_key(self) -> dict[str, Any]:
         """Return the record as a JSON object."""
-        return dict(zip(self.keys, self.values, strict=True))
+        return came(self.keys, self.values, self.nulls)
 
 
-_Version = tuple[str | None, str, int, bytes]
-
-
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """The keys of a record, and how many of them hold a lone surrogate."""
-
-    keys: Keys
-    broken: int
+_Version = tuple[str | None, str, int | None, str | None, bytes]
 
 
 @dataclass(slots=True)
@@ -119,6 +115,7 @@ class TableSource:
         self._work = work
         self._table = table
         self._shape = lru_cache(MOST_SHAPES)(self._read_shape)
+        self._first_keys = lru_cache(MOST_SHAPES)(self._read_first_keys)
         work.create_function("as_object", 2, self._as_object)
         with reading_the_work_db():
             self.chains: tuple[ChainRow, ...] = tuple(
@@ -129,8 +126,10 @@ class TableSource:
         """Yield each published record; count what is noticed on the way."""
         added = {chain.name: chain.added for chain in self.chains}
         is_submission = self._table == SUBMISSION_TABLE
-        for record_id, chain, shape, body in self._versions(tally):
-            record, repaired = _loaded(record_id, self._shape(shape), body)
+        for record_id, chain, shape, nulls, body in self._versions(tally):
+            values = _values(body)
+            keys = self._keys(chain, shape, len(values))
+            record, repaired = _repaired(Record(record_id, keys, values, nulls), body)
             if is_submission or added.get(chain):
                 completed, overruled = self._completed(record, chain, added.get(chain, {}), tally)
                 if completed is None:
@@ -192,20 +191,33 @@ class TableSource:
                     yield latest
 
     def _is_same_text(self, one: _Version, other: _Version) -> bool:
-        (_, chain, shape, body), (_, other_chain, other_shape, other_body) = one, other
+        (_, chain, shape, _, body), (_, other_chain, other_shape, _, other_body) = one, other
         if (chain, body) != (other_chain, other_body):
             return False
-        return shape == other_shape or self._shape(shape).keys == self._shape(other_shape).keys
+        return shape == other_shape or self._shape(shape) == self._shape(other_shape)
 
-    def _read_shape(self, shape: int) -> _Shape:
+    def _keys(self, chain: str, shape: int | None, width: int) -> Keys:
+        """Return the keys of a record that has `width` values."""
+        keys = self._first_keys(chain, width) if shape is None else self._shape(shape)
+        if len(keys) != width:
+            raise StoreError("the work DB holds a record that does not fit its keys")
+        return keys
+
+    def _read_first_keys(self, chain: str, width: int) -> Keys:
+        with reading_the_work_db():
+            rows = self._work.execute(
+                "SELECT name FROM key WHERE chain = ? AND place < ? ORDER BY place", (chain, width)
+            ).fetchall()
+        return tuple(intern(exact_json.loads(name.encode())) for (name,) in rows)
+
+    def _read_shape(self, shape: int | None) -> Keys:
         with reading_the_work_db():
             row = self._work.execute("SELECT keys FROM shape WHERE id = ?", (shape,)).fetchone()
-        keys = tuple(map(intern, exact_json.loads(row[0].encode()) if row else ()))
-        return _Shape(keys, sum(map(exact_json.has_lone_surrogate, keys)))
+        return tuple(map(intern, exact_json.loads(row[0].encode()) if row else ()))
 
     def _as_object(self, shape: int, body: bytes) -> str:
         values = exact_json.loads(body)
-        return exact_json.dumps(dict(zip(self._shape(shape).keys, values, strict=True)))
+        return exact_json.dumps(dict(zip(self._shape(shape), values, strict=True)))
 
     def _completed(
         self, record: Record, chain: str, added: Mapping[str, Any], tally: Tally
@@ -259,15 +271,29 @@ def _is_same_id(one: _Version, other: _Version, *, own_ids: bool) -> bool:
     return one[0] == other[0] and (not own_ids or one[1] == other[1])
 
 
-def _loaded(record_id: str | None, shape: _Shape, body: bytes) -> tuple[Record, int]:
-    """Return a record, repaired, and how many of its keys and values were broken."""
+def _values(body: bytes) -> list[Any]:
     try:
-        values, repaired = exact_json.loads(body), 0
+        values = exact_json.loads(body)
     except ValueError as error:
         raise StoreError(f"the work DB holds a record that is not JSON: {error}") from None
-    if not isinstance(values, list) or len(values) != len(shape.keys):
+    if not isinstance(values, list):
         raise StoreError("the work DB holds a record that does not fit its keys")
+    return values
+
+
+def _repaired(record: Record, body: bytes) -> tuple[Record, int]:
+    """Return a record without lone surrogates, and how many of its keys and values had one."""
+    broken = 0
+    if unwritable := _unwritable(record.keys):
+        broken = len(unwritable & record.by_key().keys())
     # What holds a lone surrogate is escaped, and to look for one backslash costs next to nothing.
     if b"\\" in body and (b"\\ud" in body or b"\\uD" in body):
-        values, repaired = repair(values)
-    return Record(record_id, shape.keys, values), repaired + shape.broken
+        values, repaired = repair(record.values)
+        return replace(record, values=values), repaired + broken
+    return record, broken
+
+
+@lru_cache(MOST_SHAPES)
+def _unwritable(keys: Keys) -> frozenset[str]:
+    """Return the keys that hold a lone surrogate."""
+    return frozenset(filter(exact_json.has_lone_surrogate, keys))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any
 
 import orjson
@@ -18,7 +19,7 @@ from salesmap_async import exact_json
 from salesmap_async.publish.records import Record
 from salesmap_async.publish.schema import Layout
 from salesmap_async.sqlite_file import column_types, quoted
-from salesmap_async.store.shapes import MOST_SHAPES, Keys
+from salesmap_async.store.laying import MOST_SHAPES, Keys
 
 _NEWLINE = orjson.OPT_APPEND_NEWLINE
 _NO_VALUE = bytearray()
@@ -30,7 +31,9 @@ class RowMaker:
 
     def __init__(self, layout: Layout) -> None:
         self._columns = tuple(column.key for column in layout.columns)
-        self._places = lru_cache(MOST_SHAPES)(self._find_places)
+        self._pickers = lru_cache(MOST_SHAPES)(self._make_picker)
+        self._last_keys: Keys | None = None
+        self._pick: Callable[[list[Any]], tuple[Any, ...]] = tuple
         self._overflow = layout.overflow
         # The first value of a row is the id.
         self._converted = tuple(
@@ -39,8 +42,9 @@ class RowMaker:
 
     def row(self, record: Record) -> list[Any]:
         """Return the values of one row, in the order of the columns."""
-        values = [*record.values, None]
-        row = [record.id, *map(values.__getitem__, self._places(record.keys))]
+        if record.keys is not self._last_keys:
+            self._last_keys, self._pick = record.keys, self._pickers(record.keys)
+        row = [record.id, *self._pick([*record.values, None])]
         for place in self._converted:
             if row[place] is not None:
                 row[place] = stored(row[place])
@@ -50,10 +54,15 @@ class RowMaker:
             row.append(exact_json.dumps(spilled) if spilled else None)
         return row
 
-    def _find_places(self, keys: Keys) -> tuple[int, ...]:
-        """Return where among the values of `keys` each column's stands; -1 where it is missing."""
+    def _make_picker(self, keys: Keys) -> Callable[[list[Any]], tuple[Any, ...]]:
+        """Return what picks the columns from the values of `keys` and a last None, for those that
+        are missing.
+        """
         places = {key: place for place, key in enumerate(keys)}
-        return tuple(places.get(key, -1) for key in self._columns)
+        picked = [places.get(key, -1) for key in self._columns]
+        if len(picked) > 1:
+            return itemgetter(*picked)
+        return lambda values: tuple(values[place] for place in picked)
 
 
 def stored(value: Any) -> str | int | float:

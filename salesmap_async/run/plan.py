@@ -21,6 +21,7 @@ from salesmap_async.store.checkpoint import read_mirror
 from salesmap_async.store.work_db import (
     RunIdentity,
     RunKind,
+    is_of_another_version,
     open_work_db,
     read_chains,
     read_identity,
@@ -48,9 +49,8 @@ def make_plan(settings: Settings) -> RunPlan:
         return _new_plan(settings, remark=unfinished_run(settings))
     earlier = _newest_unfinished(settings)
     if earlier is None:
-        return _new_plan(
-            settings, remark="there is no unfinished run to resume: starting a new one"
-        )
+        why = _of_another_version(settings) or "there is no unfinished run to resume"
+        return _new_plan(settings, remark=f"{why}: starting a new one")
     if (too_old := _too_old(settings, earlier)) is not None:
         return _new_plan(settings, remark=f"{too_old}: starting a new one")
     return _plan_of(settings, earlier)
@@ -257,6 +257,28 @@ def _newest_unfinished(settings: Settings) -> RunIdentity | None:
                 instead=(),
             )
     return newest
+
+
+def _of_another_version(settings: Settings) -> str:
+    """Say which run cannot be resumed because its work DB is laid out otherwise; '' for none."""
+    finished = _history(settings).is_finished
+    for paths in map(settings.paths, _tags_of(settings)):
+        if is_of_another_version(paths.work_db) and not finished(paths.run_tag):
+            return (
+                f"run {paths.run_tag} was begun by another version of this program and cannot be "
+                "resumed by this one"
+            )
+    return ""
+
+
+def _tags_of(settings: Settings) -> list[str]:
+    """Return the tags of the runs of this DB whose checkpoint is there, newest first."""
+    mirrors = sorted(settings.checkpoint_dir.glob("*/checkpoint.json"), reverse=True)
+    return [
+        path.parent.name
+        for path in mirrors
+        if (mirror := read_mirror(path)) and mirror.get("db_path") == str(settings.db_path)
+    ]
 
 
 def _lost_runs(settings: Settings, kind: str) -> dict[str, str]:

@@ -358,7 +358,7 @@ class Invention:
 
     def _thinned(self, table: str, index: int, record: Record) -> Record:
         """Leave optional keys out; ids, links, names and times are in every record."""
-        chance = random.Random(f"{self.seed} {table} {index}").random
+        chance = random.Random(f"{self.seed} {table} {index}").random  # noqa: S311
         return {
             key: value
             for key, value in record.items()

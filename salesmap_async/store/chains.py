@@ -14,7 +14,7 @@ async def drop_chains(
     """Forget the chains that meet an SQL `condition` on `chain`; return their names."""
     rows = await connection.execute_fetchall(f"SELECT name FROM chain WHERE {condition}", values)
     names = [str(row[0]) for row in rows]
-    for table, column in (("record", "chain"), ("chain", "name")):
+    for table, column in (("record", "chain"), ("key", "chain"), ("chain", "name")):
         await connection.executemany(
             f"DELETE FROM {table} WHERE {column} = ?", [(name,) for name in names]
         )

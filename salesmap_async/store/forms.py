@@ -14,7 +14,7 @@ import aiosqlite
 
 from salesmap_async.settings import WebformPeople
 from salesmap_async.store.chains import drop_chains
-from salesmap_async.store.work_db import values_of
+from salesmap_async.store.work_db import has_key, values_of
 
 FORMS_KEY = "제출된 웹폼 목록"
 PEOPLE, DEALS, FORMS, SUBMISSIONS = "people", "deal", "webform", "webform_history"
@@ -65,9 +65,7 @@ async def _fill_known_people(connection: aiosqlite.Connection, published: Collec
             "INSERT OR REPLACE INTO known_person SELECT id, value"
             f" FROM {values_of(PEOPLE, FORMS_KEY)} WHERE id IS NOT NULL {_NEWEST_LAST}"
         )
-        found = await connection.execute_fetchall(
-            f"SELECT EXISTS (SELECT 1 FROM {values_of(PEOPLE, FORMS_KEY)} WHERE has_key)"
-        )
+        found = await connection.execute_fetchall(f"SELECT {has_key(PEOPLE, FORMS_KEY)}")
         return bool(next(iter(found))[0])
     forms = await _published_value(connection, PEOPLE, FORMS_KEY)
     await connection.execute_fetchall(

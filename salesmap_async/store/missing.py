@@ -18,8 +18,8 @@ import aiosqlite
 Verdict = Literal["gone", "unlisted"]
 
 MISSING_SCHEMA = """
-CREATE TABLE IF NOT EXISTS link (target TEXT, id TEXT, PRIMARY KEY (target, id)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS absent (
+CREATE TABLE link (target TEXT, id TEXT, PRIMARY KEY (target, id)) WITHOUT ROWID;
+CREATE TABLE absent (
     "table" TEXT, id TEXT, verdict TEXT NOT NULL, asked_at TEXT, PRIMARY KEY ("table", id)
 ) WITHOUT ROWID
 """

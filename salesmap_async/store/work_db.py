@@ -6,11 +6,12 @@ The work DB *is* the checkpoint: records as they came, and how far each chain ha
 - `chain`: one row for each list that is read by its cursors. Its rows and its progress change in
   the same transaction (I2), by `store/writer.py` alone. `kinds`: the keys of all its records, each
   with the kinds of its values, a JSON object.
-- `shape`: the keys of a record, a JSON list in their order. Records with the same keys share one
-  row, as a rule: keys are most of the text of a wide record.
-- `record`: one row for each record as it came, never altered: `body` is the JSON list of its
-  values, in the order of its shape's keys. `id` is the record's id as text, or NULL; `page` and
-  `position` count from 0 in the chain.
+- `key`: the keys of a chain's records, each as JSON, in the order in which they were met; `shape`:
+  the keys of a record that has its own, a JSON list. See `laying`.
+- `record`: one row for each record, never altered: `body` is the JSON list of its values, in the
+  order of its shape's keys; where `shape` is NULL, of as many keys of its chain. `nulls` tells
+  which nulls in it came. `id` is the record's id as text, or NULL; `page` and `position` count
+  from 0 in the chain.
 - `known_person`, `allowed_person`, `form`: what the web-form step works on, see
   `store/forms.py`. A submission of a person outside `allowed_person` is not published.
 
@@ -33,7 +34,17 @@ from salesmap_async.errors import StoreError
 
 ChainState = Literal["reading", "done", "skipped", "failed"]
 
-SCHEMA = """
+
+class OtherVersionError(StoreError):
+    """The work DB was begun by another version of this program."""
+
+
+LAYOUT_VERSION = 2
+"""What `PRAGMA user_version` says; it grows with each change of the tables below."""
+
+SCHEMA = (
+    f"PRAGMA user_version = {LAYOUT_VERSION};"
+    + """
 CREATE TABLE run (key TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE chain (
     name TEXT PRIMARY KEY,
@@ -50,6 +61,9 @@ CREATE TABLE chain (
     started_at TEXT,
     ended_at TEXT
 );
+CREATE TABLE key (
+    chain TEXT NOT NULL, place INTEGER NOT NULL, name TEXT NOT NULL, PRIMARY KEY (chain, place)
+) WITHOUT ROWID;
 CREATE TABLE shape (id INTEGER PRIMARY KEY, keys TEXT NOT NULL);
 CREATE TABLE record (
     "table" TEXT NOT NULL,
@@ -57,7 +71,8 @@ CREATE TABLE record (
     page INTEGER NOT NULL,
     position INTEGER NOT NULL,
     id TEXT,
-    shape INTEGER NOT NULL,
+    shape INTEGER,
+    nulls TEXT,
     body TEXT NOT NULL
 );
 CREATE INDEX record_page ON record(chain, page);
@@ -65,6 +80,7 @@ CREATE TABLE known_person (id TEXT PRIMARY KEY, forms TEXT);
 CREATE TABLE allowed_person (id TEXT PRIMARY KEY);
 CREATE TABLE form (id TEXT PRIMARY KEY, name TEXT);
 """
+)
 
 RunKind = Literal["full", "webform-only"]
 
@@ -165,12 +181,33 @@ def open_work_db(path: Path) -> Iterator[sqlite3.Connection]:
     connection: sqlite3.Connection | None = None
     try:
         connection = sqlite3.connect(path, isolation_level=None)
+        _check_layout(connection, path)
         yield connection
     except sqlite3.Error as error:
         raise StoreError(f"the work DB {path} cannot be used: {error}") from error
     finally:
         if connection is not None:
             connection.close()
+
+
+def is_of_another_version(path: Path) -> bool:
+    """Tell whether a work DB is there, sound, and laid out otherwise."""
+    try:
+        with open_work_db(path):
+            return False
+    except OtherVersionError:
+        return True
+    except StoreError:
+        return False
+
+
+def _check_layout(connection: sqlite3.Connection, path: Path) -> None:
+    (layout,) = connection.execute("PRAGMA user_version").fetchone()
+    if layout != LAYOUT_VERSION:
+        raise OtherVersionError(
+            f"the work DB {path} was begun by another version of this program, which lays it out "
+            "otherwise"
+        )
 
 
 def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
@@ -182,17 +219,30 @@ def read_chains(connection: sqlite3.Connection) -> list[ChainRow]:
 def values_of(table: str, key: str) -> str:
     """Return the SQL of a subquery with the value of `key` in each record of `table`.
 
-    Its columns: `id, chain, page, position`, `has_key`, and `value`, as `json_extract` gives it.
+    Its columns: `id, chain, page, position`, and `value`, as `json_extract` gives it.
     """
     return f"""(
-        SELECT record.id, chain, page, position,
-               place IS NOT NULL AS has_key,
-               CASE WHEN place IS NOT NULL THEN json_extract(body, '$[' || place || ']') END value
+        SELECT record.id, record.chain, page, position,
+               json_extract(body, '$[' || coalesce(own.place, of_list.place) || ']') AS value
         FROM record LEFT JOIN (
             SELECT shape.id AS shape, each.key AS place FROM shape, json_each(shape.keys) AS each
             WHERE each.value = '{key}'
-        ) USING (shape)
+        ) AS own USING (shape)
+        LEFT JOIN key AS of_list
+            ON record.shape IS NULL AND of_list.chain = record.chain
+           AND of_list.name = '{exact_json.dumps(key)}'
         WHERE "table" = '{table}'
+    )"""
+
+
+def has_key(table: str, key: str) -> str:
+    """Return the SQL of a condition: a record of `table` has `key`, be it null."""
+    return f"""(
+        EXISTS (SELECT 1 FROM key JOIN chain ON chain.name = key.chain
+                WHERE "table" = '{table}' AND key.name = '{exact_json.dumps(key)}')
+        OR EXISTS (SELECT 1 FROM record JOIN shape ON shape.id = record.shape,
+                          json_each(shape.keys) AS each
+                   WHERE "table" = '{table}' AND each.value = '{key}')
     )"""
 
 

@@ -25,8 +25,9 @@ from salesmap_async.events import CheckpointCommitted, Listener
 from salesmap_async.outlast import outlast
 from salesmap_async.store.chains import drop_chains
 from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
+from salesmap_async.store.laying import Laying
 from salesmap_async.store.missing import MISSING_SCHEMA
-from salesmap_async.store.page_store import PageStore
+from salesmap_async.store.page_store import learn, store_page
 from salesmap_async.store.page_write import PageWrite
 from salesmap_async.store.work_db import (
     CHAIN_COLUMNS,
@@ -78,7 +79,7 @@ class Writer:
         self._task: asyncio.Task[None] | None = None
         self._error: StoreError | None = None
         self._run: dict[str, Any] = {}
-        self._pages = PageStore()
+        self.laying = Laying()
         self._mirror = Mirror(path.with_name("checkpoint.json"), tell)
         self._pending_records = 0
         self._committed_records = 0
@@ -170,7 +171,7 @@ class Writer:
 
         async def drop(connection: aiosqlite.Connection) -> None:
             marks = ", ".join("?" * len(names))
-            self._pages.forget(await drop_chains(connection, f"name IN ({marks})", names))
+            self.laying.forget(await drop_chains(connection, f"name IN ({marks})", names))
             again = ", state = 'reading', ended_at = NULL" if reopened else ""
             await connection.execute_fetchall(
                 f"UPDATE chain SET progress = ?{again} WHERE name = ?",
@@ -188,7 +189,7 @@ class Writer:
         marks = ", ".join("?" * len(tables))
 
         async def forget(connection: aiosqlite.Connection) -> None:
-            self._pages.forget(await drop_chains(connection, f'"table" IN ({marks})', tables))
+            self.laying.forget(await drop_chains(connection, f'"table" IN ({marks})', tables))
             await connection.execute_fetchall(
                 "INSERT OR REPLACE INTO run VALUES ('read_anew', ?)", (exact_json.dumps(again),)
             )
@@ -229,7 +230,7 @@ class Writer:
     async def _store(self, connection: aiosqlite.Connection, page: PageWrite) -> None:
         if not connection.in_transaction:
             await connection.execute_fetchall("BEGIN IMMEDIATE")
-        self._pending_records += await self._pages.store(connection, page)
+        self._pending_records += await store_page(connection, page)
         ended = page.state != "reading"
         if ended or self._pending_records >= self._checkpoint_interval:
             await self._commit(connection, mirror=ended or self._mirror.is_due())
@@ -281,7 +282,7 @@ class Writer:
         await connection.execute_fetchall("PRAGMA synchronous = NORMAL")
         if self._new_identity is not None:
             await connection.execute_fetchall("BEGIN IMMEDIATE")
-            for statement in SCHEMA.split(";"):
+            for statement in (SCHEMA + MISSING_SCHEMA).split(";"):
                 if statement.strip():
                     await connection.execute_fetchall(statement)
             await connection.executemany(
@@ -292,11 +293,9 @@ class Writer:
                 ],
             )
             await connection.commit()
-        for statement in MISSING_SCHEMA.split(";"):  # a run of an earlier version has none of it
-            await connection.execute_fetchall(statement)
         rows = await connection.execute_fetchall("SELECT key, value FROM run")
         self._run = {key: exact_json.loads(value.encode()) for key, value in map(tuple, rows)}
-        await self._pages.prepare(connection)
+        await learn(self.laying, connection)
         await self._write_mirror(connection)
 
     async def _finish(self) -> None:

@@ -604,3 +604,36 @@ async def test_resume_goes_on_with_the_newest_run_though_an_older_one_is_lost(
         settings.paths("older").work_db.unlink()
         report = await take_snapshot(dataclasses.replace(settings, resume=True), events)
     assert report.run_tag == "newer"
+
+
+async def test_a_run_of_another_version_is_refused_in_words(make_settings: MakeSettings) -> None:
+    """Its work DB is not misread: by its tag it is refused, --resume begins anew and says so."""
+    async with sandbox_of() as sandbox:
+        settings = make_settings(sandbox)
+        await interrupt(dataclasses.replace(settings, run_tag="older"), Events())
+        work_db = settings.paths("older").work_db
+        with closing(sqlite3.connect(work_db)) as connection:
+            connection.execute("PRAGMA user_version = 1")
+        with pytest.raises(UsageError, match="begun by another version") as refused:
+            await take_snapshot(dataclasses.replace(settings, resume_run_tag="older"))
+        assert refused.value.instead == ()
+        assert work_db.exists()
+        events = Events()
+        report = await take_snapshot(dataclasses.replace(settings, resume=True), events)
+    assert report.run_tag != "older"
+    notes = [event.text for event in events.of(Note)]
+    assert any("older was begun by another version" in note for note in notes)
+
+
+async def test_records_that_leave_keys_out_survive_a_resume(
+    make_settings: MakeSettings, tmp_path: Path
+) -> None:
+    """The keys met before the stop and those met after it are one list of keys."""
+    workspace = Workspace.generate(**SIZE, absent=0.4)
+    async with Sandbox(workspace, quota=False) as sandbox:
+        plain = make_settings(sandbox, db_path=tmp_path / "plain.db", log_dir=tmp_path / "other")
+        expected = table_hashes((await take_snapshot(plain)).paths.final_db)
+        settings = make_settings(sandbox, concurrency=3)
+        await interrupt(settings, Events())
+        report = await take_snapshot(dataclasses.replace(settings, resume=True))
+    assert table_hashes(report.paths.final_db) == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
@@ -13,8 +13,8 @@ import pytest
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Event, Warned, ignore
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
-from salesmap_async.store.page_write import PageWrite, StoredRecord, stored_record
-from salesmap_async.store.shapes import MOST_SHAPES
+from salesmap_async.store.laying import MOST_SHAPES, LaidPage, LaidRecord, came
+from salesmap_async.store.page_write import PageWrite
 from salesmap_async.store.work_db import (
     ChainState,
     NewChain,
@@ -43,14 +43,22 @@ def identity(folder: Path) -> RunIdentity:
 
 
 def page(
-    number: int, ids: Sequence[str], *, state: ChainState = "reading", **more: object
+    writer: Writer,
+    number: int,
+    ids: Sequence[str],
+    *,
+    records: Sequence[tuple[str, Mapping[str, object]]] | None = None,
+    state: ChainState = "reading",
+    **more: object,
 ) -> PageWrite:
+    if more.get("restart"):
+        writer.laying.forget(["people"])
     values: dict[str, object] = {
         "chain": "people",
         "table": "people",
         "page": number,
         "pages": number + 1,
-        "records": [stored_record(each, {"id": each}) for each in ids],
+        "laid": writer.laying.lay_out("people", records or [(each, {"id": each}) for each in ids]),
         "state": state,
         "progress": {"cursor": ids[-1] if ids else None},
         "error": "",
@@ -88,10 +96,10 @@ async def test_a_page_and_its_progress_are_committed_together(tmp_path: Path) ->
     """With interval 1 every page is visible from outside with exactly its own cursor."""
     async with new_writer(tmp_path, interval=1) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a", "b"]))
+        await writer.write(page(writer, 0, ["a", "b"]))
         await writer.remember(barrier=1)
         assert seen_from_outside(tmp_path) == (2, '{"cursor":"b"}')
-        await writer.write(page(1, ["c"]))
+        await writer.write(page(writer, 1, ["c"]))
         await writer.remember(barrier=2)
         assert seen_from_outside(tmp_path) == (3, '{"cursor":"c"}')
 
@@ -108,7 +116,7 @@ async def test_it_commits_at_the_first_page_end_with_the_interval_pending(tmp_pa
         await writer.add_chains([CHAIN])
         commits.clear()
         for number in range(4):
-            await writer.write(page(number, [f"{number}a", f"{number}b"]))
+            await writer.write(page(writer, number, [f"{number}a", f"{number}b"]))
     assert commits[:2] == [4, 8]
 
 
@@ -122,7 +130,7 @@ async def test_a_chains_end_commits_at_once(tmp_path: Path) -> None:
 
     async with new_writer(tmp_path, interval=100_000, tell=tell) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a"], state="done"))
+        await writer.write(page(writer, 0, ["a"], state="done"))
         async with asyncio.timeout(10):
             await committed.wait()
         assert seen_from_outside(tmp_path)[0] == 1
@@ -132,7 +140,7 @@ async def test_leaving_the_block_commits_what_is_pending(tmp_path: Path) -> None
     """A run that stops keeps every page that was handed over."""
     async with new_writer(tmp_path, interval=100_000) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a", "b"]))
+        await writer.write(page(writer, 0, ["a", "b"]))
     assert stored_ids(tmp_path) == ["a", "b"]
 
 
@@ -143,7 +151,7 @@ async def test_a_cancelled_owner_keeps_whole_pages_and_closes(tmp_path: Path) ->
         async with new_writer(tmp_path, interval=100_000) as writer:
             await writer.add_chains([CHAIN])
             for number in range(1000):
-                await writer.write(page(number, [f"{number}a", f"{number}b"]))
+                await writer.write(page(writer, number, [f"{number}a", f"{number}b"]))
                 if number == 5:
                     task.cancel()
 
@@ -160,17 +168,17 @@ async def test_a_sqlite_error_is_final_and_nothing_half_is_kept(tmp_path: Path) 
     with pytest.raises(StoreError, match="full"):
         async with new_writer(tmp_path, interval=1) as writer:
             await writer.add_chains([CHAIN])
-            await writer.write(page(0, ["a"]))
+            await writer.write(page(writer, 0, ["a"]))
             await writer.remember(barrier=1)
 
             async def fill_up(connection: object) -> None:
                 await writer._connection.execute_fetchall("PRAGMA max_page_count = 1")  # type: ignore[union-attr]
 
             await writer.run(fill_up)
-            big = [stored_record("big", {"id": "x" * 100_000})]
-            await writer.write(page(1, ["big"], records=big))
+            big = [("big", {"id": "x" * 100_000})]
+            await writer.write(page(writer, 1, ["big"], records=big))
             for number in range(2, 2 + 3 * QUEUE_PAGES):  # more than the queue holds: no hang
-                await writer.write(page(number, [f"{number}"]))
+                await writer.write(page(writer, number, [f"{number}"]))
     assert stored_ids(tmp_path) == ["a"]
     assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
 
@@ -182,12 +190,12 @@ async def test_rows_and_progress_are_written_in_one_transaction(tmp_path: Path) 
         await writer.add_chains([CHAIN])
         assert writer._connection is not None
         await writer._connection.set_trace_callback(statements.append)
-        await writer.write(page(0, ["a", "b"]))
+        await writer.write(page(writer, 0, ["a", "b"]))
         await writer.remember(barrier=1)
         await writer._connection.set_trace_callback(None)  # type: ignore[arg-type]
     verbs = [each.split()[0] for each in statements]
     writing = [verb for verb in verbs if verb != "SELECT"]
-    assert writing[:6] == ["BEGIN", *["INSERT"] * 3, "UPDATE", "COMMIT"]  # a shape, two records
+    assert writing[:6] == ["BEGIN", *["INSERT"] * 3, "UPDATE", "COMMIT"]  # a key, two records
 
 
 async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
@@ -195,10 +203,10 @@ async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="surrogates"):
         async with new_writer(tmp_path, interval=1) as writer:
             await writer.add_chains([CHAIN])
-            await writer.write(page(0, ["a"]))
-            good = stored_record("b", {"id": "b"})
-            bad = StoredRecord(id="c", record={"id": "c"}, body="\ud800")
-            await writer.write(page(1, ["b"], records=[good, bad]))
+            await writer.write(page(writer, 0, ["a"]))
+            good = LaidRecord("b", None, None, '["b"]')
+            bad = LaidRecord("c", None, None, "\ud800")
+            await writer.write(page(writer, 1, ["b"], laid=LaidPage(records=[good, bad])))
     assert stored_ids(tmp_path) == ["a"]
     assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
 
@@ -218,24 +226,32 @@ async def test_known_records_of_a_page_read_again_are_not_stored_twice(tmp_path:
     """Byte for byte the same records in the named pages are skipped, changed ones are kept."""
     async with new_writer(tmp_path) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a", "b"]))
-        changed = [
-            stored_record("b", {"id": "b"}),
-            stored_record("a", {"id": "a", "new": 1}),
-            stored_record("b", {"id": "b"}),
-            stored_record("a", {"name": "a"}),
+        await writer.write(page(writer, 0, ["a", "b"]))
+        changed: list[tuple[str, dict[str, object]]] = [
+            ("b", {"id": "b"}),
+            ("a", {"id": "a", "new": 1}),
+            ("b", {"id": "b"}),
+            ("a", {"name": "a"}),
         ]
-        await writer.write(page(1, ["b"], records=changed, known_pages=(0, 0)))
+        await writer.write(page(writer, 1, ["b"], records=changed, known_pages=(0, 0)))
     assert stored_ids(tmp_path) == ["a", "b", "a", "b", "a"]
 
 
 def as_stored(folder: Path) -> list[dict[str, object]]:
     """Return the records as the work DB's keys and values tell them."""
     with open_work_db(folder / "snapshot.db") as connection:
+        names = connection.execute("SELECT name FROM key ORDER BY place").fetchall()
+        keys = [json.loads(name) for (name,) in names]
         rows = connection.execute(
-            "SELECT keys, body FROM record JOIN shape ON shape.id = record.shape ORDER BY page"
+            "SELECT keys, nulls, body FROM record LEFT JOIN shape ON shape.id = record.shape"
+            " ORDER BY page, position"
         )
-        return [dict(zip(*map(json.loads, row), strict=True)) for row in rows]
+        return [_came(json.loads(own) if own else keys, *rest) for own, *rest in rows]
+
+
+def _came(keys: list[str], nulls: str | None, body: str) -> dict[str, object]:
+    values = json.loads(body)
+    return came(keys[: len(values)], values, nulls)
 
 
 def noted_kinds(folder: Path) -> dict[str, list[str]]:
@@ -251,8 +267,8 @@ async def test_more_shapes_than_are_remembered(tmp_path: Path) -> None:
     async with new_writer(tmp_path) as writer:
         await writer.add_chains([CHAIN])
         for number, records in enumerate((first, again)):
-            stored = [stored_record(str(record["id"]), record) for record in records]
-            await writer.write(page(number, [], records=stored))
+            named = [(str(record["id"]), record) for record in records]
+            await writer.write(page(writer, number, [], records=named))
     assert as_stored(tmp_path) == [*first, *again]
 
 
@@ -260,17 +276,17 @@ async def test_kinds_are_noted_over_a_resume_and_void_after_a_restart(tmp_path: 
     """What the pages of both starts hold adds up; a list read anew begins from nothing."""
     async with new_writer(tmp_path) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, [], records=[stored_record("a", {"id": "a", "x": None})]))
-        await writer.write(page(1, [], records=[stored_record("b", {"id": "b", "x": 1})]))
+        await writer.write(page(writer, 0, [], records=[("a", {"id": "a", "x": None})]))
+        await writer.write(page(writer, 1, [], records=[("b", {"id": "b", "x": 1})]))
     assert noted_kinds(tmp_path) == {"id": ["text"], "x": ["integer"]}
     async with Writer(tmp_path / "snapshot.db", checkpoint_interval=1, tell=ignore) as writer:
-        await writer.write(page(2, [], records=[stored_record("c", {"x": -0.0, "y": [2**64]})]))
+        await writer.write(page(writer, 2, [], records=[("c", {"x": -0.0, "y": [2**64]})]))
         await writer.remember(barrier=1)
         assert noted_kinds(tmp_path) == {
             "id": ["text"], "x": ["integer", "minus zero", "number"], "y": ["json"],
         }  # fmt: skip
-        await writer.write(page(0, [], restart=True, pages=0, progress={}))
-        await writer.write(page(0, [], records=[stored_record("c", {"z": 2**63})], state="done"))
+        await writer.write(page(writer, 0, [], restart=True, pages=0, progress={}))
+        await writer.write(page(writer, 0, [], records=[("c", {"z": 2**63})], state="done"))
     assert noted_kinds(tmp_path) == {"z": ["huge", "integer"]}
 
 
@@ -278,9 +294,9 @@ async def test_a_restart_drops_what_was_stored_of_the_chain(tmp_path: Path) -> N
     """A list read anew starts from nothing, in the same transaction."""
     async with new_writer(tmp_path) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a", "b"]))
-        await writer.write(page(0, [], restart=True, pages=0, progress={}))
-        await writer.write(page(0, ["c"], state="done"))
+        await writer.write(page(writer, 0, ["a", "b"]))
+        await writer.write(page(writer, 0, [], restart=True, pages=0, progress={}))
+        await writer.write(page(writer, 0, ["c"], state="done"))
     assert stored_ids(tmp_path) == ["c"]
     with open_work_db(tmp_path / "snapshot.db") as connection:
         (chain,) = read_chains(connection)
@@ -291,7 +307,7 @@ async def test_a_work_db_remembers_what_the_run_is_about(tmp_path: Path) -> None
     """Opened again, it tells its identity; chains keep their progress."""
     async with new_writer(tmp_path) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a"]))
+        await writer.write(page(writer, 0, ["a"]))
     async with Writer(tmp_path / "snapshot.db", checkpoint_interval=50, tell=ignore) as writer:
         (row,) = await writer.add_chains([CHAIN])
         assert row.progress == {"cursor": "a"}
@@ -304,7 +320,7 @@ async def test_the_mirror_shows_each_table(tmp_path: Path) -> None:
     """checkpoint.json tells state, pages, rows and cursor per table, and what run it is."""
     async with new_writer(tmp_path, interval=1) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a", "b"]))
+        await writer.write(page(writer, 0, ["a", "b"]))
     mirror = read_mirror(tmp_path / "checkpoint.json")
     assert mirror is not None
     people = mirror["tables"]["people"]
@@ -324,7 +340,7 @@ async def test_a_mirror_that_cannot_be_written_only_warns(tmp_path: Path) -> Non
 
     async with new_writer(tmp_path, interval=1, tell=tell) as writer:
         await writer.add_chains([CHAIN])
-        await writer.write(page(0, ["a"]))
+        await writer.write(page(writer, 0, ["a"]))
     assert stored_ids(tmp_path) == ["a"]
     assert len(warnings) == 1
 

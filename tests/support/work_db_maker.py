@@ -13,6 +13,8 @@ from typing import Any
 
 from salesmap_async import exact_json
 from salesmap_async.store.kinds import Kinds
+from salesmap_async.store.laying import EVERY_NULL
+from salesmap_async.store.missing import MISSING_SCHEMA
 from salesmap_async.store.work_db import SCHEMA
 
 
@@ -46,7 +48,7 @@ def make_work_db(
     rows: list[tuple[Any, ...]] = []
     shapes: dict[str, int] = {}
     with closing(sqlite3.connect(path)) as connection:
-        connection.executescript(SCHEMA)
+        connection.executescript(SCHEMA + MISSING_SCHEMA)
         for chain in chains:
             pages = -(-len(chain.records) // chain.page_size)
             connection.execute(
@@ -66,7 +68,7 @@ def make_work_db(
             rows += _rows(chain, shapes)
         if shuffle_seed is not None:
             random.Random(shuffle_seed).shuffle(rows)
-        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
+        connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
         connection.executemany("INSERT INTO shape (keys, id) VALUES (?, ?)", shapes.items())
         connection.executemany(
             "INSERT INTO allowed_person VALUES (?)", [(person,) for person in allowed]
@@ -94,6 +96,7 @@ def _rows(chain: ChainSpec, shapes: dict[str, int]) -> Iterable[tuple[Any, ...]]
             position,
             record_id,
             shapes.setdefault(exact_json.dumps(list(record)), len(shapes)),
+            EVERY_NULL,
             exact_json.dumps(list(record.values())),
         )
 
