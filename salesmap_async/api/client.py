@@ -8,6 +8,7 @@ that aiohttp sends by itself on a connection that the server had closed.
 
 from __future__ import annotations
 
+import asyncio
 import re
 import ssl
 import time
@@ -131,6 +132,7 @@ class Client:
         self._proxy = proxy
         self._max_answer_mib = max_answer_mib
         self._session: aiohttp.ClientSession | None = None
+        self._turn = asyncio.Lock()  # to parse an answer and take what is in it
         self.sent = Sent()
 
     async def __aenter__(self) -> Self:
@@ -170,10 +172,12 @@ class Client:
         slot: Slot,
         *,
         since: datetime | None = None,
+        take: Callable[[Page], Awaitable[None]] | None = None,
     ) -> Page:
         """Fetch and check one page; `slot` is the right to start its first try.
 
-        `since` asks a dated list only for what was created from that moment on.
+        `since` asks a dated list only for what was created from that moment on. `take` is called
+        with the page; the next answer is parsed only after it (I7).
 
         Raises RequestRefusedError (asking again cannot help), UnusableAnswerError (the retries
         are used up), TokenRefusedError, QuotaExhaustedError or StoppedError.
@@ -185,7 +189,7 @@ class Client:
         query = {} if since is None else {"startDate": since.isoformat(timespec="milliseconds")}
         if cursor is not None:
             query["cursor"] = cursor
-        return await self._ask(path, query, read, slot)
+        return await self._ask(path, query, read, slot, take)
 
     async def has_record(self, endpoint: Endpoint, record_id: str, slot: Slot) -> bool:
         """Ask for one record by its id: does the server have it? Raises like `page`.
@@ -224,6 +228,7 @@ class Client:
         query: Mapping[str, str],
         read: Callable[[Answer], _Read],
         slot: Slot,
+        take: Callable[[_Read], Awaitable[None]] | None = None,
     ) -> _Read:
         attempt = 1
         while True:
@@ -237,7 +242,11 @@ class Client:
                     self._throttle.accepted(answer.slot)
                     if answer.status != 200:
                         raise _error_of(path, self._without_token(answer))
-                    return read(answer)
+                    async with self._turn:
+                        found = read(answer)
+                        if take is not None:
+                            await take(found)
+                        return found
             except UnusableAnswerError as error:
                 cause = str(error).replace(self._token, "***")
                 if attempt > self._max_retries:

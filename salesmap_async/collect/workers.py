@@ -141,7 +141,17 @@ class Collector:
 
     async def _read_page(self, chain: Chain, slot: Slot) -> None:
         """Ask the next page of `chain` and hand what is to be stored of it to the writer."""
-        answer = await self._answer(chain, slot)
+        try:
+            await self._ask(chain, slot)
+        except (RequestRefusedError, UnusableAnswerError) as error:
+            await self._take_answer(chain, error)
+        except TokenRefusedError as error:
+            if not is_not_to_be_had(chain, error):
+                raise
+            await self._take_answer(chain, error)
+
+    async def _take_answer(self, chain: Chain, answer: Page | SalesmapError) -> None:
+        """Take the next page of `chain`, or what came instead and concerns this list alone."""
         # One at a time: while chains are dropped or begun, no page of theirs may be on its way.
         async with self._taking:
             before = Position.of(chain)
@@ -153,32 +163,29 @@ class Collector:
                 await self._writer.write(page)
                 self._schedule.stored(chain)
 
-    async def _answer(self, chain: Chain, slot: Slot) -> Page | SalesmapError:
-        """Return the next page of `chain`, or what came instead and concerns this list alone."""
-        try:
-            return await self._ask(chain, slot)
-        except (RequestRefusedError, UnusableAnswerError) as error:
-            return error
-        except TokenRefusedError as error:
-            if not is_not_to_be_had(chain, error):
-                raise
-            return error
-
-    async def _ask(self, chain: Chain, slot: Slot) -> Page:
-        """Ask the next page of `chain`; a stop leaves it GRACE_S to arrive."""
+    async def _ask(self, chain: Chain, slot: Slot) -> None:
+        """Ask and take the next page of `chain`; a stop leaves it GRACE_S to arrive."""
         endpoint = chain.endpoint
+
+        async def take(page: Page) -> None:
+            self._in_flight.discard(limit)
+            if not limit.expired():  # else this task is cancelled at its next await
+                limit.reschedule(None)  # what has arrived is stored, however long that takes
+            await self._take_answer(chain, page)
+
         try:
             async with asyncio.timeout(None) as limit:
                 self._in_flight.add(limit)
                 if self._stop.requested:
                     self._end_soon(limit)
                 try:
-                    return await self._client.page(
+                    await self._client.page(
                         endpoint.path,
                         endpoint.list_key,
                         chain.cursor,
                         slot,
                         since=chain.span.asked_since(chain.cursor),
+                        take=take,
                     )
                 finally:
                     self._in_flight.discard(limit)

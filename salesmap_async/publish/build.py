@@ -41,13 +41,12 @@ from salesmap_async.publish.manifest import (
     write_run_info,
 )
 from salesmap_async.publish.records import FormTally, Record, TableSource, Tally, index_work_db
-from salesmap_async.publish.rows import Fingerprint, RowMaker, bindable
+from salesmap_async.publish.rows import Fingerprint, RowMaker, bindable, rows_at_once
 from salesmap_async.publish.schema import Layout, fold, lay_out
 from salesmap_async.sqlite_file import column_types, cure_of, opened, remove_with_leftovers
 from salesmap_async.store.kinds import Kind, Kinds
 from salesmap_async.store.work_db import absent_rows, open_work_db, read_run_values
 
-_BATCH = 200
 _FOR_SPEED = """
 PRAGMA main.page_size = 4096;
 PRAGMA encoding = 'UTF-8';
@@ -171,7 +170,7 @@ class _Builder:
     def _kinds_of_published(self, source: TableSource) -> dict[str, set[Kind]]:
         kinds = Kinds()
         for number, record in enumerate(source.records(Tally())):
-            if number % _BATCH == 0:
+            if number % 200 == 0:
                 self._stop()
             kinds.add(record.by_key())
         return kinds.by_key()
@@ -182,8 +181,8 @@ class _Builder:
         fingerprint, maker, count = Fingerprint(layout.typed_names), RowMaker(layout), 0
         self._out.execute("BEGIN")
         self._out.execute(create)
-        rows = map(maker.row, records)
-        while batch := list(islice(rows, _BATCH)):
+        rows, batch_rows = map(maker.row, records), rows_at_once(len(layout.typed_names))
+        while batch := list(islice(rows, batch_rows)):
             self._stop()
             self._out.executemany(insert, map(bindable, batch))
             fingerprint.add(batch)

@@ -65,6 +65,11 @@ class RowMaker:
         return lambda values: tuple(values[place] for place in picked)
 
 
+def rows_at_once(columns: int) -> int:
+    """Return how many rows of so many columns are held in memory together (I7)."""
+    return max(1, min(200, 20_000 // max(1, columns)))
+
+
 def stored(value: Any) -> str | int | float:
     """Return a JSON value as SQLite stores it without loss."""
     if isinstance(value, (dict, list)):  # `dict | list` would be built anew for each value
@@ -126,7 +131,7 @@ def _sha256_of(connection: sqlite3.Connection, table: str) -> str:
     fingerprint = Fingerprint(typed_names)
     rows = connection.cursor()
     rows.execute(f"SELECT {columns} FROM {quoted(table)} NOT INDEXED")
-    while batch := rows.fetchmany(200):
+    while batch := rows.fetchmany(rows_at_once(len(typed_names))):
         fingerprint.add(batch)
     return fingerprint.hexdigest()
 

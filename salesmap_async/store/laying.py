@@ -61,6 +61,11 @@ class LaidPage:
     shapes: Mapping[Keys, int] = field(default_factory=dict)
     kinds: str | None = None
 
+    @property
+    def size(self) -> int:
+        """About how much memory it takes, in characters."""
+        return sum(len(each.body) for each in self.records)
+
 
 @dataclass(slots=True)
 class _List:

@@ -39,7 +39,8 @@ from salesmap_async.store.work_db import (
 )
 
 QUEUE_PAGES = 8
-"""Pages waiting for the disk; when it is full, fetching waits (I7)."""
+MOST_QUEUED = 2_000_000
+"""Pages waiting for the disk, and about their characters; beyond, fetching waits (I7)."""
 _PAGE_BYTES = 16_384
 """Wide records fill such pages better than SQLite's usual ones; set before the file exists."""
 
@@ -75,6 +76,9 @@ class Writer:
         self._tell = tell
         self._new_identity = identity
         self._queue: asyncio.Queue[PageWrite | _Request | None] = asyncio.Queue(QUEUE_PAGES)
+        self._queued_size = 0
+        self._has_room = asyncio.Event()
+        self._has_room.set()
         self._connection: aiosqlite.Connection | None = None
         self._task: asyncio.Task[None] | None = None
         self._error: StoreError | None = None
@@ -121,10 +125,22 @@ class Writer:
         return dict(self._run)
 
     async def write(self, page: PageWrite) -> None:
-        """Queue one page; waits while the disk is behind. Raises StoreError once writing failed."""
+        """Queue one page; waits while the disk is behind. Raises StoreError once writing failed.
+
+        One caller at a time.
+        """
         self._raise_if_broken()
+        await self._has_room.wait()
+        self._count_queued(page.laid.size)
         await self._queue.put(page)
         self._raise_if_broken()
+
+    def _count_queued(self, size: int) -> None:
+        self._queued_size += size
+        if self._queued_size < MOST_QUEUED:
+            self._has_room.set()
+        else:
+            self._has_room.clear()
 
     async def run(self, job: Job[_Result], *, attach: Path | None = None) -> _Result:
         """Run `job` on the connection after everything queued so far, in its own transaction.
@@ -216,6 +232,7 @@ class Writer:
         while (item := await self._queue.get()) is not None:
             try:
                 if isinstance(item, PageWrite):
+                    self._count_queued(-item.laid.size)
                     self._raise_if_broken()
                     await self._store(connection, item)
                 else:
