@@ -12,29 +12,16 @@ _put_back = end_quietly_on_signals()
 
 import click
 
-from salesmap_async.cli.docs import docs
-from salesmap_async.cli.doctor import doctor
-from salesmap_async.cli.prune import prune
-from salesmap_async.cli.restore import restore
-from salesmap_async.cli.run import run
-from salesmap_async.cli.runs import runs
-from salesmap_async.cli.sandbox import sandbox
-from salesmap_async.cli.serve import serve
-from salesmap_async.cli.status import status
-from salesmap_async.commandline import plain_command
+from salesmap_async.cli.commands import Commands
 from salesmap_async.version import VERSION
 
 _put_back()
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(VERSION, prog_name="salesmap-async")
 def commands() -> None:
     """Snapshot a whole Salesmap CRM workspace into one SQLite file."""
-
-
-for command in (run, sandbox, doctor, status, runs, restore, prune, serve, docs):
-    commands.add_command(command)
 
 
 def main() -> None:
@@ -46,6 +33,8 @@ def main() -> None:
     try:
         commands.main(standalone_mode=False)
     except click.ClickException as error:
+        from salesmap_async.commandline import plain_command
+
         command = plain_command(*filter(None, (_command_of(error), "--help")))
         with suppress(OSError):  # the exit code tells it too, where no output can be written
             click.echo(f"salesmap-async: {error.format_message()} Next: {command}", err=True)

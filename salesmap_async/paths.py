@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+SANDBOX_DB = Path("sandbox_latest.db")
+"""Where `run --sandbox` publishes, where no other path is named."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunPaths:

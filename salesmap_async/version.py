@@ -1,8 +1,3 @@
-"""The version of this program, as installed."""
+"""The version of this program; the package's metadata takes it from here."""
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    VERSION = version("salesmap-async")
-except PackageNotFoundError:  # run from a source tree that was never installed
-    VERSION = "0+source"
+VERSION = "0.1.0"

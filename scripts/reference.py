@@ -15,7 +15,7 @@ import click
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from salesmap_async.__main__ import commands  # noqa: E402
+from salesmap_async.cli.commands import COMMANDS, load_command  # noqa: E402
 
 PAGE = REPOSITORY / "salesmap_async" / "docs" / "reference.md"
 _HEAD = """# Commands and options
@@ -28,7 +28,7 @@ variable over the default. Decisions for one run (a tag, a resume) have no varia
 
 def reference() -> str:
     """Return the page as Markdown."""
-    return "\n".join([_HEAD, *map(_section, commands.commands.values())])
+    return "\n".join([_HEAD, *map(_section, map(load_command, COMMANDS))])
 
 
 def _section(command: click.Command) -> str:

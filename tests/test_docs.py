@@ -15,6 +15,7 @@ from click.testing import CliRunner
 from salesmap_async import errors
 from salesmap_async.__main__ import commands
 from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES
+from salesmap_async.cli.commands import COMMANDS, load_command
 from salesmap_async.docs import PAGES, read_page
 from salesmap_async.publish.manifest import META_TABLES
 from scripts.reference import reference
@@ -28,7 +29,7 @@ STOPPED_BY_SIGNAL = {130, 143}
 
 OPTIONS = [
     (command, option)
-    for command in commands.commands.values()
+    for command in map(load_command, COMMANDS)
     for option in command.params
     if isinstance(option, click.Option)
 ]
@@ -80,7 +81,7 @@ def arguments_of(line: str) -> list[str]:
     return shlex.split(typed)
 
 
-@pytest.mark.parametrize("command", commands.commands.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("command", list(map(load_command, COMMANDS)), ids=lambda each: each.name)
 def test_every_command_is_documented_and_has_help(command: click.Command) -> None:
     """A command has a docstring and a section with its options."""
     assert command.help
@@ -99,7 +100,7 @@ def test_every_option_is_documented_and_has_help(
     assert option.help, f"{flags[0]} has no help"
 
 
-@pytest.mark.parametrize("command", commands.commands.values(), ids=lambda each: each.name)
+@pytest.mark.parametrize("command", list(map(load_command, COMMANDS)), ids=lambda each: each.name)
 def test_no_option_is_invented(command: click.Command) -> None:
     """What the reference documents exists."""
     known = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
@@ -109,9 +110,7 @@ def test_no_option_is_invented(command: click.Command) -> None:
 def test_the_table_of_commands_is_complete() -> None:
     """It names each command once."""
     rows = table_rows(section("The first real run"))
-    assert sorted(row[0].strip("`") for row in rows if row[0] != "command") == sorted(
-        commands.commands
-    )
+    assert sorted(row[0].strip("`") for row in rows if row[0] != "command") == sorted(COMMANDS)
 
 
 @pytest.mark.parametrize("flag", ["--keep-backups", "--concurrency", "--min-interval", "--port"])
@@ -133,7 +132,7 @@ def test_there_are_command_lines_to_check() -> None:
 def test_command_lines_parse(line: str) -> None:
     """A command that is shown is one that the program takes."""
     name, *arguments = arguments_of(line)
-    command = commands.commands[name]
+    command = load_command(name)
     with command.make_context(name, arguments, resilient_parsing=False) as context:
         assert context.params
 
@@ -167,7 +166,7 @@ def test_the_runbook_has_each_command_in_both_shells() -> None:
     bash = [arguments_of(line) for line in code_lines(RUNBOOK, "bash", "-m salesmap_async")]
     powershell = code_lines(RUNBOOK, "powershell", "-m salesmap_async")
     assert bash == list(map(arguments_of, powershell))
-    assert {command for command, *_ in bash} == set(commands.commands) - {"sandbox", "docs"}
+    assert {command for command, *_ in bash} == set(COMMANDS) - {"sandbox", "docs"}
 
 
 def test_the_runbook_explains_every_line_of_status(

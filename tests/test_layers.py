@@ -63,7 +63,11 @@ ALLOWED_ONLY: dict[str, frozenset[str]] = {
 }
 """Layers that may see less than all that is below them."""
 
-TYPING_ONLY = {("errors", "paths"): "an error carries the paths of its run, as an annotation"}
+TYPING_ONLY = {
+    ("errors", "paths"): "an error carries the paths of its run, as an annotation",
+    ("cli.run", "cli.progress"): "imported when the run begins",
+    ("cli.run", "run.snapshot"): "imported when the run begins",
+}
 
 OWNERS: dict[str, frozenset[str]] = {
     # The dotted name as it is written after imports are resolved -> the modules that may use it.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +14,6 @@ from rich.text import Text
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import path_options, read_token, settings_options, token_file_option
 from salesmap_async.commandline import path_command, same_command_again
-from salesmap_async.operate.doctor import examine_locally, examine_remotely
 from salesmap_async.run.checks import Finding
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings, option_flag, usual_value
@@ -38,6 +36,10 @@ def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -
     clock: each is ok, a warning or failed, with a cure. Exit code 2 where something failed. A run
     checks what would stop it by itself.
     """
+    import asyncio  # here, as the client below: to look at the options needs neither
+
+    from salesmap_async.operate.doctor import examine_locally, examine_remotely
+
     with explaining() as attempt:
         settings = Settings(**options, token=read_token(token_file))
         attempt.settings = settings

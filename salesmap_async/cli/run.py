@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import asyncio
 import dataclasses
-from contextlib import AsyncExitStack
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.options import read_token, settings_options, token_file_option
-from salesmap_async.cli.progress import Verbosity, progress_listener
-from salesmap_async.cli.signals import ignore_signals, stopping_on_signals
-from salesmap_async.cli.summary import show_summary
+from salesmap_async.cli.signals import ignore_signals
 from salesmap_async.commandline import path_command, run_command, same_command_again
 from salesmap_async.errors import DamagedError, SalesmapError, UsageError
 from salesmap_async.first_moments import end_quietly_on_signals
-from salesmap_async.operate.backups import has_readable_backup
-from salesmap_async.run.snapshot import RunReport, take_snapshot
-from salesmap_async.sandbox import Sandbox, Workspace
+from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.settings import Secret, Settings, option_fields, usual_value
-from salesmap_async.stop import Stop
 
-SANDBOX_DB = Path("sandbox_latest.db")
+if TYPE_CHECKING:
+    from salesmap_async.cli.progress import Verbosity
+    from salesmap_async.run.snapshot import RunReport
+
 SANDBOX_RECORDS = 3000
 
 
@@ -58,6 +54,12 @@ def run(
     from the command line. A wrong value is one line and exit code 2, before anything is touched.
     """
     end_quietly_on_signals()  # until the run has handlers of its own
+    # Imported here, so that a look at the options does not wait for all of the program.
+    import asyncio
+
+    from salesmap_async.cli.progress import Verbosity
+    from salesmap_async.cli.summary import show_summary
+
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
@@ -81,6 +83,8 @@ def _next_command(
     error: SalesmapError, settings: Settings, *, sandbox: bool, token_file: Path | None
 ) -> str:
     """Return what to type: the resume of a begun run, what leads on, or this command again."""
+    from salesmap_async.operate.backups import has_readable_backup
+
     if isinstance(error, DamagedError) and has_readable_backup(settings):
         return path_command(settings, "restore")
     arguments = next_arguments(error)
@@ -94,10 +98,19 @@ def _next_command(
 
 
 async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:
+    from contextlib import AsyncExitStack
+
+    from salesmap_async.cli.progress import progress_listener
+    from salesmap_async.cli.signals import stopping_on_signals
+    from salesmap_async.run.snapshot import take_snapshot
+    from salesmap_async.stop import Stop
+
     stop = Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(stopping_on_signals(stop))
         if sandbox:
+            from salesmap_async.sandbox import Sandbox, Workspace
+
             token = "sandbox-token"  # noqa: S105  (the sandbox's own, worth nothing)
             workspace = Workspace.generate(records=SANDBOX_RECORDS)
             server = await stack.enter_async_context(Sandbox(workspace, token=token))

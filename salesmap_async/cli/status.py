@@ -13,12 +13,12 @@ from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
 from salesmap_async.cli.options import path_options
-from salesmap_async.cli.run import SANDBOX_DB
 from salesmap_async.commandline import path_command, run_command
 from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
+from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.run.history import NOT_STARTED, PUBLISHED
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings

@@ -29,12 +29,12 @@ from salesmap_async.dashboard.web.security import (
     Proof,
     SafeHeaders,
 )
+from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.settings import Settings
 from salesmap_async.version import VERSION
 
 STATIC = Path(__file__).parent / "static"
 PAGE = STATIC / "org_tables_v2.html"
-_SANDBOX_DB = "sandbox_latest.db"
 
 
 def create_app(
@@ -75,7 +75,7 @@ def create_app(
 
 def _command(settings: Settings, command: str, *arguments: str) -> str:
     """Return a command over the files of this dashboard; a run of the sandbox's DB asks that."""
-    of_sandbox = command == "run" and settings.db_path.name == _SANDBOX_DB
+    of_sandbox = command == "run" and settings.db_path.name == SANDBOX_DB.name
     sandbox = ("--sandbox",) if of_sandbox else ()
     return path_command(settings, command, *arguments, *sandbox)
 

@@ -6,7 +6,6 @@ at most, so a failure to write it is reported and survived.
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 import time
@@ -14,14 +13,10 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.events import Listener, Warned
 from salesmap_async.files import replace_file_with_retry
 
 RENAME_ATTEMPTS = 3
 RENAME_DELAY_S = 0.2
-PAUSE_S = 0.25
-"""While pages come faster than people read, the mirror is not written for each."""
-
 TABLE_STATES = (
     'SELECT "table", sum(pages), sum(rows),'
     " CASE WHEN sum(state = 'reading') THEN 'reading' WHEN sum(state = 'failed') THEN 'failed'"
@@ -31,36 +26,6 @@ TABLE_STATES = (
     ' FROM chain GROUP BY "table"'
 )
 """Sums up the chains of each table; the cursor where a table has one chain."""
-
-
-class Mirror:
-    """Writes the mirror to `path`; what refuses it is told once, and survived."""
-
-    def __init__(self, path: Path, tell: Listener) -> None:
-        self._path = path
-        self._tell = tell
-        self._written_at_s = float("-inf")
-        self._failed = False
-        self._rename_works = True
-
-    def is_due(self) -> bool:
-        """Whether PAUSE_S have passed since it was written."""
-        return time.monotonic() >= self._written_at_s + PAUSE_S
-
-    async def write(self, content: dict[str, Any]) -> None:
-        """Write it now, in a thread."""
-        self._written_at_s = time.monotonic()
-        try:
-            # Once refused, the rename is not waited for again: every commit would be late.
-            attempts = RENAME_ATTEMPTS if self._rename_works else 1
-            self._rename_works = await asyncio.to_thread(
-                write_mirror, self._path, content, attempts=attempts
-            )
-        except OSError as error:
-            self._rename_works = False
-            if not self._failed:
-                self._tell(Warned(f"checkpoint.json cannot be written ({error}); the data is safe"))
-            self._failed = True
 
 
 def table_states(rows: Iterable[tuple[Any, ...]]) -> dict[str, dict[str, Any]]:

@@ -24,8 +24,9 @@ from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Listener
 from salesmap_async.outlast import outlast
 from salesmap_async.store.chains import drop_chains
-from salesmap_async.store.checkpoint import TABLE_STATES, Mirror, table_states
+from salesmap_async.store.checkpoint import TABLE_STATES, table_states
 from salesmap_async.store.laying import Laying
+from salesmap_async.store.mirror import Mirror
 from salesmap_async.store.missing import MISSING_SCHEMA
 from salesmap_async.store.page_store import learn, store_page
 from salesmap_async.store.page_write import PageWrite

@@ -7,7 +7,7 @@ import shlex
 
 import click
 
-from salesmap_async.__main__ import commands
+from salesmap_async.cli.commands import COMMANDS, load_command
 
 _NEXT = re.compile(r"Next: ((?:python -m salesmap_async|salesmap-async)\b.*)")
 
@@ -23,10 +23,10 @@ def check_next(*texts: str) -> None:
 
 def _check(line: str, arguments: list[str]) -> None:
     name, *rest = arguments
-    assert name in commands.commands, line
+    assert name in COMMANDS, line
     if "--help" in rest:
         return
     try:
-        commands.commands[name].make_context(name, rest)
+        load_command(name).make_context(name, rest)
     except click.ClickException as error:
         raise AssertionError(f"`Next:` is refused ({error.format_message()}): {line}") from None
