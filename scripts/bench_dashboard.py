@@ -3,11 +3,15 @@
     python3 scripts/bench_dashboard.py                       # about two minutes; makes its DB
     python3 scripts/bench_dashboard.py --folder /tmp/big     # keeps the DB there, or reuses it
     python3 scripts/bench_dashboard.py --json figures.json
+    python3 scripts/bench_dashboard.py --clients 20 --seconds 300
 
 The DB is published by the real command from the sandbox; the server is `serve` in a process of its
 own. Each endpoint is asked a few times for the records that have most to show; the table gives
 the first answer after a new snapshot (it works out the small summaries), the median of the others
 and the slowest, with connection and JSON, as a client on this machine sees them.
+
+With `--clients` so many threads then ask for all of them in turn, each from another place on, and
+take compressed answers; the second table has the medians, the rate, and the server's memory.
 """
 
 import argparse
@@ -21,6 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -48,6 +53,7 @@ QUICK = 20
 """How much smaller everything is with --quick."""
 
 LIST_LIMIT_MS, LIMIT_MS = 50.0, 150.0
+LOADED_LIMIT_MS, LOADED_DEAL_CHECK_LIMIT_MS = 100.0, 150.0
 BACKUPS = 10
 DB_NAME = "big.db"
 
@@ -94,7 +100,7 @@ def make_big_db(python: Path, folder: Path, smaller: int = 1) -> None:
         word for table, count in counts.items() for word in ("--mix", f"{table}={count / total}")
     ]
     sandbox = ("sandbox", "--port", "0", "--records", str(total), "--no-quota", *mix)
-    with running(python, folder, *sandbox) as first_line:
+    with running(python, folder, *sandbox) as (first_line, _):
         variables = {"SALESMAP_TOKEN": TOKEN, "SALESMAP_API_BASE": first_line.split()[1]}
         command = ("run", "--db-path", DB_NAME, "--min-interval", "0", "--quiet")
         done = subprocess.run(
@@ -182,18 +188,74 @@ def ask_often(address: tuple[str, int], path: str, limit_ms: float, requests: in
     )
 
 
+def measure_load(python: Path, folder: Path, *, clients: int, seconds: float) -> str:
+    """Let `clients` ask side by side; return the medians and the server's memory as a table."""
+    asked = endpoints(folder / DB_NAME)
+    with running(python, folder, "serve", "--db-path", DB_NAME, "--port", "0") as (first, pid):
+        address = _address(first)
+        ends_at = time.monotonic() + seconds
+        paths = [path for path, _ in asked]
+        with ThreadPoolExecutor(clients) as pool:
+            tours = [
+                pool.submit(_tour, address, [*paths[at:], *paths[:at]], ends_at)
+                for at in (number % len(paths) for number in range(clients))
+            ]
+            found = [timing for tour in tours for timing in tour.result()]
+        memory_mib, peak_mib = _memory_mib(pid)
+    times: dict[str, list[float]] = {}
+    for path, ms in found:
+        times.setdefault(path, []).append(ms)
+    lines = [f"{clients} clients for {seconds:.0f} s: {len(found) / seconds:,.0f} answers/s, "
+             f"server at {memory_mib:.0f} MiB, peak {peak_mib:.0f} MiB"]  # fmt: skip
+    for path, all_ms in times.items():
+        limit = LOADED_DEAL_CHECK_LIMIT_MS if "deal-check" in path else LOADED_LIMIT_MS
+        late = "" if median(all_ms) <= limit else "  MISSED"
+        slow = sorted(all_ms)[int(len(all_ms) * 0.95)]
+        lines.append(f"{_short(path):45} p50 {median(all_ms):7.1f}  p95 {slow:7.1f}{late}")
+    return "\n".join(lines)
+
+
+def _tour(address: tuple[str, int], paths: list[str], ends_at: float) -> list[tuple[str, float]]:
+    """Ask for all paths in turn until the time is over; return each with its milliseconds."""
+    times = []
+    with closing(http.client.HTTPConnection(*address, timeout=60)) as connection:
+        while time.monotonic() < ends_at:
+            for path in paths:
+                begun = time.perf_counter()
+                connection.request("GET", path, headers={"Accept-Encoding": "gzip"})
+                answer = connection.getresponse()
+                answer.read()
+                if answer.status != 200:
+                    raise ProgramFailedError(f"{path}: {answer.status}")
+                times.append((path, 1000 * (time.perf_counter() - begun)))
+    return times
+
+
+def _memory_mib(pid: int) -> tuple[float, float]:
+    """Return a process's memory now and at its peak; 0 where the system does not tell."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines()
+    except OSError:
+        return 0.0, 0.0
+    said = {line.split(":")[0]: line.split()[1] for line in lines if line.startswith("Vm")}
+    return int(said["VmRSS"]) / 1024, int(said["VmHWM"]) / 1024
+
+
 @contextmanager
 def served(python: Path, folder: Path) -> Iterator[tuple[str, int]]:
     """Serve the DB of `folder`; give host and port."""
-    command = ("serve", "--db-path", DB_NAME, "--port", "0")
-    with running(python, folder, *command) as first_line:
-        url = urlsplit(next(word for word in first_line.split() if word.startswith("http")))
-        yield str(url.hostname), int(url.port or 0)
+    with running(python, folder, "serve", "--db-path", DB_NAME, "--port", "0") as (first_line, _):
+        yield _address(first_line)
+
+
+def _address(first_line: str) -> tuple[str, int]:
+    url = urlsplit(next(word for word in first_line.split() if word.startswith("http")))
+    return str(url.hostname), int(url.port or 0)
 
 
 @contextmanager
-def running(python: Path, folder: Path, *command: str) -> Iterator[str]:
-    """Run a command that serves until it is stopped; give the first line that it prints."""
+def running(python: Path, folder: Path, *command: str) -> Iterator[tuple[str, int]]:
+    """Run a command that serves until it is stopped; give the first line it prints, and its id."""
     process = subprocess.Popen(
         [str(python), "-m", "salesmap_async", *command],
         cwd=folder,
@@ -206,7 +268,7 @@ def running(python: Path, folder: Path, *command: str) -> Iterator[str]:
         line = process.stdout.readline()
         if not line:
             raise ProgramFailedError(f"{command[0]} ended with exit code {process.wait()}")
-        yield line
+        yield line, process.pid
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate()
@@ -248,6 +310,8 @@ def parse(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--folder", type=Path, help="keep the big DB there, or reuse it")
     parser.add_argument("--requests", type=int, default=15, help="for each median (15)")
     parser.add_argument("--quick", action="store_true", help=f"a workspace {QUICK} times smaller")
+    parser.add_argument("--clients", type=int, default=0, help="then so many ask side by side")
+    parser.add_argument("--seconds", type=float, default=60, help="for how long they do (60)")
     parser.add_argument("--python", type=Path, help="use this Python, not one in .venv")
     parser.add_argument("--json", type=Path, help="write the figures to this file")
     return parser.parse_args(arguments)
@@ -264,10 +328,13 @@ def main(arguments: list[str] | None = None) -> int:
             folder.mkdir(parents=True, exist_ok=True)
             smaller = QUICK if options.quick else 1
             timings = measure(python, folder, smaller=smaller, requests=options.requests)
+            print(as_table(timings))
+            if options.clients:
+                load = {"clients": options.clients, "seconds": options.seconds}
+                print(measure_load(python, folder, **load))
     except (EnvironmentFailedError, ProgramFailedError) as error:
         print(error, file=sys.stderr)
         return 1
-    print(as_table(timings))
     if options.json is not None:
         options.json.write_text(json.dumps(list(map(asdict, timings)), indent=2), encoding="utf-8")
     return 0 if all(each.is_fast_enough for each in timings) else 1

@@ -22,6 +22,7 @@ from salesmap_async.dashboard.sales import routes as sales_routes
 from salesmap_async.dashboard.web import docs_page, help_page
 from salesmap_async.dashboard.web.access import Access
 from salesmap_async.dashboard.web.answers import Failures, add_error_answers
+from salesmap_async.dashboard.web.kept_answers import KeptAnswers
 from salesmap_async.dashboard.web.security import (
     FILE_ORIGIN,
     PAGE_ORIGINS,
@@ -45,20 +46,21 @@ def create_app(
     access = access or Access()
     command = partial(_command, settings)
     doctor = command("doctor", "--offline")
+    database = Database(
+        settings.db_path, config.columns, run_command=command("run"), doctor_command=doctor
+    )
     app = FastAPI(
         title="salesmap_async dashboard",
         description="Read-only, over the published snapshot. Money is KRW unless named `_eok`.",
         version=VERSION,
         docs_url=None,
         redoc_url=None,
-        middleware=_guards(access, config),
+        middleware=[*_guards(access, config), _kept_answers(database)],
     )
     app.state.dashboard = Dashboard(
         settings=settings,
         config=config,
-        database=Database(
-            settings.db_path, config.columns, run_command=command("run"), doctor_command=doctor
-        ),
+        database=database,
         command=command,
     )
     add_error_answers(app, doctor_command=doctor)
@@ -99,6 +101,12 @@ def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
         Middleware(Failures),
         Middleware(Proof, access=known),
     ]
+
+
+def _kept_answers(database: Database) -> Middleware:
+    """Keep answers; those about runs and backups tell of more files than the snapshot."""
+    operations = {getattr(route, "path", "") for route in operations_routes.router.routes}
+    return Middleware(KeptAnswers, state=database.state, of_other_files=operations)
 
 
 async def _page() -> FileResponse:

@@ -131,6 +131,13 @@ class Database:
                     return
         raise UnavailableError(f"{self.path} is being replaced; try again")
 
+    def state(self) -> FileState | None:
+        """Return the present state of the file; None where it cannot be looked at."""
+        try:
+            return self._state()
+        except UnavailableError:
+            return None
+
     def _state(self) -> FileState:
         try:
             stat = self.path.stat()
