@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import os
+import shutil
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -54,6 +55,23 @@ def place(temporary: Path, dest: Path, *, tell: Listener = ignore) -> None:
     fsync_file(temporary)
     replace_file_with_retry(temporary, dest, tell=tell)
     fsync_directory(dest.parent)
+
+
+def place_folder(temporary: Path, dest: Path) -> None:
+    """Give a finished folder its name; what stands there is moved aside first, and then deleted.
+
+    Between the two renames nothing stands at `dest`. Raises OSError.
+    """
+    for each in temporary.rglob("*"):
+        if each.is_file():
+            fsync_file(each)
+    old = dest.with_name(f".{dest.name}.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if dest.exists():
+        replace_file_with_retry(dest, old)
+    replace_file_with_retry(temporary, dest)
+    fsync_directory(dest.parent)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

@@ -24,6 +24,7 @@ COMMANDS: Mapping[str, str] = {
     "prune": (
         "Remove work DBs, kept copies and temporary files of runs that are published or abandoned."
     ),
+    "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
     "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",
     "docs": "Show a page of the manual; without a name, the list of pages.",
 }

@@ -11,6 +11,7 @@ from math import copysign
 from typing import Any, Literal
 
 from salesmap_async import exact_json
+from salesmap_async.exact_json import fits_int64
 
 Kind = Literal["text", "json", "integer", "boolean", "huge", "number", "minus zero"]
 """`huge` is an integer beyond 64 bits; it and `minus zero` come beside `integer` and `number`."""
@@ -56,7 +57,7 @@ class Kinds:
         if not types <= known:
             self._size += len(types - known)
             known |= types
-        if int in types and _has_huge(values):
+        if int in types and _has_huge(values, types):
             self._special.add((key, "huge"))
         if float in types and 0.0 in values and _has_minus_zero(values):
             self._special.add((key, "minus zero"))
@@ -75,7 +76,9 @@ class Kinds:
         return exact_json.dumps({key: sorted(kinds) for key, kinds in self.by_key().items()})
 
 
-def _has_huge(values: Iterable[Any]) -> bool:
+def _has_huge(values: Sequence[Any], types: set[type]) -> bool:
+    if len(types) == 1:
+        return not (fits_int64(min(values)) and fits_int64(max(values)))
     try:
         array("q", [value for value in values if type(value) is int])
     except OverflowError:

@@ -108,8 +108,8 @@ class Laying:
         before = len(known.kinds)
         shapes: dict[Keys, int] = {}
         dense = [_is_dense(*each, known.places) for each in records]
-        _extend(known.places, (record for (_, record), is_dense in zip(records, dense, strict=True)
-                               if is_dense))  # fmt: skip
+        _extend(known.places, [record for (_, record), is_dense in zip(records, dense, strict=True)
+                               if is_dense])  # fmt: skip
         keys, rows, columns = list(known.places), [], []
         for (record_id, record), is_dense in zip(records, dense, strict=True):
             if is_dense:
@@ -156,11 +156,12 @@ def _is_dense(record_id: str | None, record: Record, places: Mapping[str, int]) 
     return record_id is not None and len(record) * SPARSE >= len(places)
 
 
-def _extend(places: dict[str, int], records: Iterable[Record]) -> None:
+def _extend(places: dict[str, int], records: Sequence[Record]) -> None:
+    if set().union(*records) <= places.keys():
+        return
     for record in records:
-        if not record.keys() <= places.keys():
-            for key in record:
-                places.setdefault(key, len(places))
+        for key in record:
+            places.setdefault(key, len(places))
 
 
 def _nulls(record: Record, values: Sequence[Any], places: Mapping[str, int]) -> str | None:
