@@ -67,6 +67,7 @@ ALLOWED_ONLY: dict[str, frozenset[str]] = {
 
 TYPING_ONLY = {
     ("errors", "paths"): "an error carries the paths of its run, as an annotation",
+    ("cli.export", "export.export"): "imported when the export begins",
     ("cli.run", "cli.progress"): "imported when the run begins",
     ("cli.run", "run.snapshot"): "imported when the run begins",
 }
