@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("publish",),
     ("run",),
     ("operate",),
-    ("export",),
+    ("export", "fleet"),
     ("sandbox",),
     ("docs",),
     ("dashboard",),
@@ -68,6 +68,8 @@ ALLOWED_ONLY: dict[str, frozenset[str]] = {
 TYPING_ONLY = {
     ("errors", "paths"): "an error carries the paths of its run, as an annotation",
     ("cli.export", "export.export"): "imported when the export begins",
+    ("cli.fleet", "fleet.config"): "imported when the runs begin",
+    ("cli.fleet", "fleet.runs"): "imported when the runs begin",
     ("cli.run", "cli.progress"): "imported when the run begins",
     ("cli.run", "run.snapshot"): "imported when the run begins",
 }
@@ -95,6 +97,8 @@ OWNERS: dict[str, frozenset[str]] = {
     "starlette": frozenset({"dashboard"}),
     "pydantic": frozenset({"dashboard"}),
     "uvicorn": frozenset({"dashboard.server"}),
+    "pyarrow": frozenset({"export.parquet"}),
+    "xlsxwriter": frozenset({"export.excel"}),
     "nh3": frozenset({"dashboard.crm.memos"}),
     "markdown_it": frozenset({"dashboard.web.help_page"}),
     "os.getenv": frozenset(),

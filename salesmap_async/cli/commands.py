@@ -25,6 +25,7 @@ COMMANDS: Mapping[str, str] = {
         "Remove work DBs, kept copies and temporary files of runs that are published or abandoned."
     ),
     "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
+    "fleet": "Keep a snapshot of each of many workspaces, named in one file.",
     "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",
     "docs": "Show a page of the manual; without a name, the list of pages.",
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -121,6 +121,14 @@ def read_collected(work_db: Path, *, interval_s: float) -> Collected:
     )
 
 
+Admit = Callable[[str | None], None]
+"""Told the workspace's id; raises UsageError where this run is not to read it."""
+
+
+def any_workspace(_workspace_id: str | None) -> None:
+    """Admit every workspace."""
+
+
 class RunReader:
     """Reads the workspace of one planned run."""
 
@@ -133,7 +141,9 @@ class RunReader:
         record: RunRecord,
         stop: Stop,
         tell: Listener,
+        admit: Admit,
     ) -> None:
+        self._admit = admit
         self._plan = plan
         self._settings = plan.settings
         self._published = published
@@ -246,6 +256,7 @@ class RunReader:
         return asdict(earlier + this_start)
 
     def _check_workspace(self, whoami: Whoami) -> None:
+        self._admit(whoami.workspace_id)
         check_workspace(
             whoami.workspace_id,
             whoami.workspace_name,

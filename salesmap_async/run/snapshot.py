@@ -44,9 +44,11 @@ from salesmap_async.run.log import RunLog
 from salesmap_async.run.plan import RunPlan, make_plan
 from salesmap_async.run.preflight import check_paths, check_workspace
 from salesmap_async.run.reading import (
+    Admit,
     Collected,
     RunReader,
     Traffic,
+    any_workspace,
     begin_run,
     is_complete,
     missing_token,
@@ -80,9 +82,15 @@ class RunReport:
 
 
 async def take_snapshot(
-    settings: Settings, listener: Listener = ignore, *, stop: Stop | None = None
+    settings: Settings,
+    listener: Listener = ignore,
+    *,
+    stop: Stop | None = None,
+    admit: Admit = any_workspace,
 ) -> RunReport:
     """Read the workspace and publish it as `settings.db_path`, or raise a SalesmapError.
+
+    `admit` is told the workspace's id before anything is read; it may refuse it (UsageError).
 
     Every error says what happened; `error.run` names the files of the run, if it had begun, and
     `error.published` is true when the final DB already holds the new data.
@@ -99,7 +107,7 @@ async def take_snapshot(
                     plan = make_plan(settings)
                     tell = tell_all(log, unfailing(listener, log))
                     with temporary_files_in(temporary_folder(plan.settings)):
-                        return await _Run(plan, tell, stop, still_held).do()
+                        return await _Run(plan, tell, stop, still_held, admit).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
@@ -117,9 +125,15 @@ class _Run:
     """One start of one run, under its lock."""
 
     def __init__(
-        self, plan: RunPlan, listener: Listener, stop: Stop, still_held: StillHeld
+        self,
+        plan: RunPlan,
+        listener: Listener,
+        stop: Stop,
+        still_held: StillHeld,
+        admit: Admit,
     ) -> None:
         self._still_held = still_held
+        self._admit = admit
         self._plan = plan
         self._settings = plan.settings
         self._paths = plan.paths
@@ -234,6 +248,7 @@ class _Run:
             record=self._record,
             stop=self._stop,
             tell=self._tell,
+            admit=self._admit,
         )
         await reader.read()
 

@@ -1,0 +1,182 @@
+"""`fleet`: snapshots of many workspaces, named in one file."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from salesmap_async.cli.explain import explain, explaining, next_arguments
+from salesmap_async.cli.options import read_token
+from salesmap_async.commandline import plain_command
+from salesmap_async.errors import SalesmapError
+from salesmap_async.first_moments import end_quietly_on_signals
+from salesmap_async.run.log import printable
+
+if TYPE_CHECKING:
+    from salesmap_async.fleet.config import Entry
+    from salesmap_async.fleet.runs import Outcome
+
+_FILE = click.argument("file", type=click.Path(path_type=Path), metavar="FLEET.TOML")
+_ONLY = click.option("--only", multiple=True, metavar="NAME[,NAME...]", help="Only these.")
+_SHARD = click.option(
+    "--shard", metavar="N/COUNT", help="Only part N of COUNT, by name: for several machines."
+)
+_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
+
+
+@click.group()
+def fleet() -> None:
+    """Keep a snapshot of each of many workspaces, named in one file."""
+
+
+@fleet.command()
+@_FILE
+@_ONLY
+@_SHARD
+@_JSON
+@click.option(
+    "--parallel",
+    type=click.IntRange(1, 500),
+    default=20,
+    show_default=True,
+    help="Runs side by side at most.",
+)
+@click.option(
+    "--resume",
+    is_flag=True,
+    help="Only what is not published: each goes on where it stopped, or begins.",
+)
+def run(
+    file: Path, only: tuple[str, ...], shard: str | None, as_json: bool, parallel: int, resume: bool
+) -> None:
+    """Take a snapshot of each workspace; one that fails never stops the others.
+
+    The file is checked as a whole before anything starts. Exit code 0: all are published (with
+    --resume: or were before); 1: some are not, each with its next command; 2: the file cannot be
+    used.
+    """
+    end_quietly_on_signals()
+    import asyncio
+
+    with explaining():
+        entries = _entries(file, only, shard)
+        outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
+    lines = [_as_json(file, outcome) for outcome in outcomes]
+    if as_json:
+        click.echo(json.dumps(lines, ensure_ascii=False, indent=1))
+    else:
+        _tell(file, outcomes)
+    if any(outcome.exit_code for outcome in outcomes):
+        raise SystemExit(1)
+
+
+@fleet.command()
+@_FILE
+@_ONLY
+@_SHARD
+@_JSON
+def status(file: Path, only: tuple[str, ...], shard: str | None, as_json: bool) -> None:
+    """Show the snapshot of each workspace, and how its last run ended."""
+    from salesmap_async.fleet.status import status_of
+
+    with explaining():
+        found = [status_of(entry) for entry in _entries(file, only, shard)]
+    if as_json:
+        click.echo(json.dumps([each.as_json() for each in found], ensure_ascii=False, indent=1))
+        return
+    from rich.table import Table
+    from rich.text import Text
+
+    from salesmap_async.cli.console import table_console
+    from salesmap_async.cli.figures import age, number
+
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
+    for heading in ("name", "snapshot", "read", "rows", "last run", "error"):
+        table.add_column(heading, overflow="fold")
+    for each in found:
+        cells = (
+            each.name, each.run_tag or "-", age(each.captured_at), number(each.rows),
+            each.last_run or "-", each.error or "",
+        )  # fmt: skip
+        table.add_row(*(Text(printable(cell)) for cell in cells))
+    table_console().print(table, soft_wrap=True)
+
+
+def _entries(file: Path, only: Sequence[str], shard: str | None) -> tuple[Entry, ...]:
+    from salesmap_async.fleet.config import Tokens, load_fleet, parse_shard
+
+    tokens = Tokens(read_token, os.environ)
+    part = None if shard is None else parse_shard(shard)
+    return load_fleet(file, tokens, only=only, shard=part)
+
+
+async def _run(
+    entries: Sequence[Entry], parallel: int, *, resume: bool, as_json: bool
+) -> list[Outcome]:
+    from salesmap_async.cli.signals import stopping_on_signals
+    from salesmap_async.fleet.runs import run_fleet
+    from salesmap_async.stop import Stop
+
+    def told(outcome: Outcome) -> None:
+        if not as_json:
+            click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
+
+    stop = Stop()
+    with stopping_on_signals(stop):
+        return await run_fleet(entries, parallel=parallel, resume=resume, stop=stop, told=told)
+
+
+def _said(outcome: Outcome) -> str:
+    if outcome.report is not None:
+        rows = sum(row.row_count for row in outcome.report.tables)
+        return f"published {outcome.report.run_tag}, {rows:,} rows"
+    if outcome.error is not None:
+        return f"exit code {outcome.exit_code}: {outcome.error}"
+    return outcome.state
+
+
+def _tell(file: Path, outcomes: Sequence[Outcome]) -> None:
+    """Print one line for each that is published, and a paragraph for each that is not."""
+    good = [each for each in outcomes if not each.exit_code]
+    for each in good:
+        click.echo(printable(f"{each.name}: {_said(each)}"))
+    for each in outcomes:
+        if each.exit_code:
+            click.echo(printable(f"{each.name}: {_paragraph(file, each)}"))
+    click.echo(f"{len(good)} of {len(outcomes)} workspaces are published.")
+
+
+def _paragraph(file: Path, outcome: Outcome) -> str:
+    command = _next_command(file, outcome)
+    if outcome.error is None:
+        return f"{outcome.state}. Next: {command}"
+    return explain(outcome.error, None, command)
+
+
+def _next_command(file: Path, outcome: Outcome) -> str:
+    """Return what to type for one workspace: what the file cannot say is typed for its own run."""
+    error: SalesmapError | None = outcome.error
+    arguments = next_arguments(error) if error is not None and error.run is not None else None
+    if error is not None and arguments and arguments[2:]:
+        return plain_command("status", error.run.run_tag) if error.run else ""
+    words = ("fleet", "run", str(file.absolute()), "--only", outcome.name)
+    return plain_command(*words, "--resume")
+
+
+def _as_json(file: Path, outcome: Outcome) -> dict[str, Any]:
+    report, error = outcome.report, outcome.error
+    return {
+        "name": outcome.name,
+        "state": outcome.state,
+        "exit_code": outcome.exit_code,
+        "run_tag": report.run_tag if report else error.run.run_tag if error and error.run else None,
+        "rows": {row.table: row.row_count for row in report.tables} if report else None,
+        "seconds": report.traffic.seconds if report else None,
+        "error": str(error) if error else None,
+        "next": _next_command(file, outcome) if outcome.exit_code else None,
+    }

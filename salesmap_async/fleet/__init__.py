@@ -1,0 +1,1 @@
+"""Many workspaces: one file names them, one command keeps a snapshot of each."""

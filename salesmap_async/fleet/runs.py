@@ -1,0 +1,106 @@
+"""Snapshots of many workspaces in one process: each is a run of its own.
+
+Each has its own pace, lock, log and history; one that fails never stops the others. At most so many
+run side by side. A workspace that has come up before in this fleet is refused when its second entry
+starts: they would share a quota.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
+from salesmap_async.fleet.config import Entry
+from salesmap_async.operate.runs import read_runs
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.run.snapshot import RunReport, take_snapshot
+from salesmap_async.stop import Stop
+
+State = Literal["published", "left alone", "failed", "not begun"]
+
+_THREADS_OF_A_RUN = 3
+"""Of the shared pool: one that builds, one that writes the mirror, one that looks things up."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What became of one workspace. `exit_code` is that of a run of its own; 0: `left alone` too.
+
+    `report` is there where it was published, `error` where it failed.
+    """
+
+    name: str
+    state: State
+    exit_code: int = 0
+    report: RunReport | None = None
+    error: SalesmapError | None = None
+
+
+Told = Callable[[Outcome], None]
+
+
+class Workspaces:
+    """Which entry has which workspace, for the length of one fleet run."""
+
+    def __init__(self) -> None:
+        self._owners: dict[str, str] = {}
+
+    def admit(self, name: str, workspace_id: str | None) -> None:
+        """Let the entry `name` have its workspace. Raises UsageError where another one has it."""
+        if workspace_id is None:
+            return
+        owner = self._owners.setdefault(workspace_id, name)
+        if owner != name:
+            raise UsageError(
+                f"its token belongs to the workspace that {owner} reads: they would share a quota",
+                cure="leave one of the two out",
+            )
+
+
+async def run_fleet(
+    entries: Sequence[Entry], *, parallel: int, resume: bool, stop: Stop, told: Told
+) -> list[Outcome]:
+    """Take a snapshot of each entry, at most `parallel` at once; return what became of each.
+
+    `resume`: only those whose last run is not published, each going on where it stopped.
+    """
+    places, workspaces = asyncio.Semaphore(parallel), Workspaces()
+
+    async def one(entry: Entry) -> Outcome:
+        async with places:
+            outcome = await run_entry(entry, resume=resume, stop=stop, workspaces=workspaces)
+        told(outcome)
+        return outcome
+
+    # The loop's own pool has a handful: a build would keep the writers of other runs waiting. The
+    # loop shuts it down with its own end.
+    threads = ThreadPoolExecutor(_THREADS_OF_A_RUN * parallel + 1)
+    asyncio.get_running_loop().set_default_executor(threads)
+    return list(await asyncio.gather(*map(one, entries)))
+
+
+async def run_entry(entry: Entry, *, resume: bool, stop: Stop, workspaces: Workspaces) -> Outcome:
+    """Take the snapshot of one entry. Never raises a SalesmapError."""
+    if stop.requested:
+        return Outcome(name=entry.name, state="not begun", exit_code=130)
+    try:
+        if resume and await asyncio.to_thread(is_published, entry):
+            return Outcome(name=entry.name, state="left alone")
+        report = await take_snapshot(
+            replace(entry.settings, resume=resume),
+            stop=stop,
+            admit=lambda workspace_id: workspaces.admit(entry.name, workspace_id),
+        )
+    except SalesmapError as error:
+        return Outcome(name=entry.name, state="failed", exit_code=exit_code_of(error), error=error)
+    return Outcome(name=entry.name, state="published", report=report)
+
+
+def is_published(entry: Entry) -> bool:
+    """Tell whether the last run of an entry is published, so that nothing is left to resume."""
+    newest = next(iter(read_runs(entry.settings, most=1).runs), None)
+    return newest is not None and newest.status == PUBLISHED
