@@ -28,14 +28,22 @@ variable over the default. Decisions for one run (a tag, a resume) have no varia
 
 def reference() -> str:
     """Return the page as Markdown."""
-    return "\n".join([_HEAD, *map(_section, map(load_command, COMMANDS))])
+    return "\n".join([_HEAD, *(_sections(name, load_command(name)) for name in COMMANDS)])
 
 
-def _section(command: click.Command) -> str:
+def _sections(name: str, command: click.Command) -> str:
+    if not isinstance(command, click.Group):
+        return _section(name, command)
+    own = f"## `{name}`\n\n{' '.join((command.help or '').split())}\n"
+    below = (_section(f"{name} {each}", command.commands[each]) for each in command.commands)
+    return "\n".join([own, *below])
+
+
+def _section(name: str, command: click.Command) -> str:
     arguments = [each for each in command.params if isinstance(each, click.Argument)]
-    usage = " ".join([f"{command.name} [OPTIONS]", *map(_argument, arguments)])
+    usage = " ".join([f"{name} [OPTIONS]", *map(_argument, arguments)])
     lines = [
-        f"## `{command.name}`\n",
+        f"## `{name}`\n",
         " ".join((command.help or "").split()),
         f"\n```text\npython -m salesmap_async {usage}\n```\n",
         "| option | default | variable | meaning |",

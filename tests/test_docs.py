@@ -133,6 +133,9 @@ def test_command_lines_parse(line: str) -> None:
     """A command that is shown is one that the program takes."""
     name, *arguments = arguments_of(line)
     command = load_command(name)
+    if isinstance(command, click.Group):
+        name, *arguments = arguments
+        command = command.commands[name]
     with command.make_context(name, arguments, resilient_parsing=False) as context:
         assert context.params
 

@@ -9,6 +9,8 @@ PAGES: dict[str, str] = {
     "dashboard": "dashboard.md",
     "reference": "reference.md",
     "data": "data.md",
+    "export": "export.md",
+    "fleet": "fleet.md",
     "internals": "internals.md",
     "performance": "performance.md",
 }

@@ -191,6 +191,10 @@ def test_the_command(tmp_path: Path) -> None:
         assert [each["name"] for each in told] == ["가상전자", "second"]
         assert [each["last_run"] for each in told] == ["published"] * 2
         assert (tmp_path / "가상전자" / "salesmap_latest.db").is_file()
+        code, out, _ = cli(
+            tmp_path, "fleet", "run", "fleet.toml", "--resume", "--shard", "1/1", **env
+        )
+        assert (code, "2 of 2 workspaces" in out) == (0, True)
         code, out, _ = cli(tmp_path, "fleet", "status", "fleet.toml", **env)
         assert (code, "가상전자" in out) == (0, True)
     code, _, err = cli(tmp_path, "fleet", "run", "none.toml")

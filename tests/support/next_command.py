@@ -26,7 +26,12 @@ def _check(line: str, arguments: list[str]) -> None:
     assert name in COMMANDS, line
     if "--help" in rest:
         return
+    command = load_command(name)
+    if isinstance(command, click.Group):
+        name, *rest = rest
+        assert name in command.commands, line
+        command = command.commands[name]
     try:
-        load_command(name).make_context(name, rest)
+        command.make_context(name, rest)
     except click.ClickException as error:
         raise AssertionError(f"`Next:` is refused ({error.format_message()}): {line}") from None
