@@ -97,6 +97,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "starlette": frozenset({"dashboard"}),
     "pydantic": frozenset({"dashboard"}),
     "uvicorn": frozenset({"dashboard.server"}),
+    "distributed": frozenset({"fleet.cluster"}),
     "pyarrow": frozenset({"export.parquet"}),
     "xlsxwriter": frozenset({"export.excel"}),
     "nh3": frozenset({"dashboard.crm.memos"}),

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from salesmap_async.cli.explain import explain, explaining, next_arguments
+from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import read_token
 from salesmap_async.commandline import plain_command
-from salesmap_async.errors import SalesmapError
 from salesmap_async.first_moments import end_quietly_on_signals
 from salesmap_async.run.log import printable
 
@@ -51,8 +52,19 @@ def fleet() -> None:
     is_flag=True,
     help="Only what is not published: each goes on where it stopped, or begins.",
 )
+@click.option(
+    "--dask",
+    metavar="tcp://SCHEDULER:8786",
+    help="Run them on this Dask cluster, whose workers share the file's paths.",
+)
 def run(
-    file: Path, only: tuple[str, ...], shard: str | None, as_json: bool, parallel: int, resume: bool
+    file: Path,
+    only: tuple[str, ...],
+    shard: str | None,
+    as_json: bool,
+    parallel: int,
+    resume: bool,
+    dask: str | None,
 ) -> None:
     """Take a snapshot of each workspace; one that fails never stops the others.
 
@@ -65,7 +77,17 @@ def run(
 
     with explaining():
         entries = _entries(file, only, shard)
-        outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
+        if dask is None:
+            outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
+        else:
+            from salesmap_async.fleet.cluster import run_on_cluster
+
+            outcomes = run_on_cluster(
+                dask,
+                [entry.name for entry in entries],
+                _OnWorker(str(file.absolute()), resume, parallel),
+                told=_teller(as_json=as_json),
+            )
     lines = [_as_json(file, outcome) for outcome in outcomes]
     if as_json:
         click.echo(json.dumps(lines, ensure_ascii=False, indent=1))
@@ -122,20 +144,54 @@ async def _run(
     from salesmap_async.fleet.runs import run_fleet
     from salesmap_async.stop import Stop
 
-    def told(outcome: Outcome) -> None:
-        if not as_json:
-            click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
-
-    stop = Stop()
+    stop, told = Stop(), _teller(as_json=as_json)
     with stopping_on_signals(stop):
         return await run_fleet(entries, parallel=parallel, resume=resume, stop=stop, told=told)
 
 
+def _teller(*, as_json: bool) -> Callable[[Outcome], None]:
+    def told(outcome: Outcome) -> None:
+        if not as_json:
+            click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
+
+    return told
+
+
+_places: dict[int, threading.BoundedSemaphore] = {}
+"""Of a worker process: how many runs it may do at once -> the places for them."""
+
+
+@dataclass(frozen=True, slots=True)
+class _OnWorker:
+    """Takes the snapshot of one workspace on a worker, which reads the fleet file itself: so no
+    token travels. An unfinished run is always gone on with, for a task of a worker that died is
+    given to another one.
+    """
+
+    file: str
+    only_unpublished: bool
+    parallel: int
+
+    def __call__(self, name: str) -> Outcome:
+        import asyncio
+
+        from salesmap_async.fleet.runs import run_entry
+        from salesmap_async.stop import Stop
+
+        async def one() -> Outcome:
+            [entry] = _entries(Path(self.file), [name], None)
+            return await run_entry(
+                entry, resume=True, only_unpublished=self.only_unpublished, stop=Stop()
+            )
+
+        with _places.setdefault(self.parallel, threading.BoundedSemaphore(self.parallel)):
+            return asyncio.run(one())
+
+
 def _said(outcome: Outcome) -> str:
-    if outcome.report is not None:
-        rows = sum(row.row_count for row in outcome.report.tables)
-        return f"published {outcome.report.run_tag}, {rows:,} rows"
-    if outcome.error is not None:
+    if outcome.rows is not None:
+        return f"published {outcome.run_tag}, {sum(outcome.rows.values()):,} rows"
+    if outcome.error:
         return f"exit code {outcome.exit_code}: {outcome.error}"
     return outcome.state
 
@@ -147,36 +203,25 @@ def _tell(file: Path, outcomes: Sequence[Outcome]) -> None:
         click.echo(printable(f"{each.name}: {_said(each)}"))
     for each in outcomes:
         if each.exit_code:
-            click.echo(printable(f"{each.name}: {_paragraph(file, each)}"))
+            parts = (_said(each), each.cure[:1].upper() + each.cure[1:])
+            said = " ".join(f"{part}." for part in parts if part)
+            click.echo(printable(f"{each.name}: {said} Next: {_next_command(file, each)}"))
     click.echo(f"{len(good)} of {len(outcomes)} workspaces are published.")
 
 
-def _paragraph(file: Path, outcome: Outcome) -> str:
-    command = _next_command(file, outcome)
-    if outcome.error is None:
-        return f"{outcome.state}. Next: {command}"
-    return explain(outcome.error, None, command)
-
-
 def _next_command(file: Path, outcome: Outcome) -> str:
-    """Return what to type for one workspace: what the file cannot say is typed for its own run."""
-    error: SalesmapError | None = outcome.error
-    arguments = next_arguments(error) if error is not None and error.run is not None else None
-    if error is not None and arguments and arguments[2:]:
-        return plain_command("status", error.run.run_tag) if error.run else ""
-    words = ("fleet", "run", str(file.absolute()), "--only", outcome.name)
-    return plain_command(*words, "--resume")
+    words = ("fleet", "run", str(file.absolute()), "--only", outcome.name, "--resume")
+    return plain_command(*words)
 
 
 def _as_json(file: Path, outcome: Outcome) -> dict[str, Any]:
-    report, error = outcome.report, outcome.error
     return {
         "name": outcome.name,
         "state": outcome.state,
         "exit_code": outcome.exit_code,
-        "run_tag": report.run_tag if report else error.run.run_tag if error and error.run else None,
-        "rows": {row.table: row.row_count for row in report.tables} if report else None,
-        "seconds": report.traffic.seconds if report else None,
-        "error": str(error) if error else None,
+        "run_tag": outcome.run_tag,
+        "rows": outcome.rows,
+        "seconds": outcome.seconds,
+        "error": outcome.error or None,
         "next": _next_command(file, outcome) if outcome.exit_code else None,
     }

@@ -8,16 +8,18 @@ starts: they would share a quota.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Literal
 
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
 from salesmap_async.fleet.config import Entry
 from salesmap_async.operate.runs import read_runs
 from salesmap_async.run.history import PUBLISHED
-from salesmap_async.run.snapshot import RunReport, take_snapshot
+from salesmap_async.run.reading import Admit, any_workspace
+from salesmap_async.run.snapshot import take_snapshot
 from salesmap_async.stop import Stop
 
 State = Literal["published", "left alone", "failed", "not begun"]
@@ -28,16 +30,20 @@ _THREADS_OF_A_RUN = 3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outcome:
-    """What became of one workspace. `exit_code` is that of a run of its own; 0: `left alone` too.
+    """What became of one workspace; a plain value, which can come from another machine.
 
-    `report` is there where it was published, `error` where it failed.
+    `exit_code` is that of a run of its own; 0: `left alone` too. `rows` are per table, where it was
+    published; `error` and `cure` say why it was not.
     """
 
     name: str
     state: State
     exit_code: int = 0
-    report: RunReport | None = None
-    error: SalesmapError | None = None
+    run_tag: str | None = None
+    rows: Mapping[str, int] | None = None
+    seconds: float | None = None
+    error: str = ""
+    cure: str = ""
 
 
 Told = Callable[[Outcome], None]
@@ -72,7 +78,13 @@ async def run_fleet(
 
     async def one(entry: Entry) -> Outcome:
         async with places:
-            outcome = await run_entry(entry, resume=resume, stop=stop, workspaces=workspaces)
+            outcome = await run_entry(
+                entry,
+                resume=resume,
+                only_unpublished=resume,
+                stop=stop,
+                admit=partial(workspaces.admit, entry.name),
+            )
         told(outcome)
         return outcome
 
@@ -83,21 +95,41 @@ async def run_fleet(
     return list(await asyncio.gather(*map(one, entries)))
 
 
-async def run_entry(entry: Entry, *, resume: bool, stop: Stop, workspaces: Workspaces) -> Outcome:
-    """Take the snapshot of one entry. Never raises a SalesmapError."""
+async def run_entry(
+    entry: Entry,
+    *,
+    resume: bool,
+    only_unpublished: bool,
+    stop: Stop,
+    admit: Admit = any_workspace,
+) -> Outcome:
+    """Take the snapshot of one entry; never raises a SalesmapError.
+
+    `resume`: go on with an unfinished run, if there is one. `only_unpublished`: leave an entry
+    alone whose last run is published.
+    """
     if stop.requested:
         return Outcome(name=entry.name, state="not begun", exit_code=130)
     try:
-        if resume and await asyncio.to_thread(is_published, entry):
+        if only_unpublished and await asyncio.to_thread(is_published, entry):
             return Outcome(name=entry.name, state="left alone")
-        report = await take_snapshot(
-            replace(entry.settings, resume=resume),
-            stop=stop,
-            admit=lambda workspace_id: workspaces.admit(entry.name, workspace_id),
-        )
+        report = await take_snapshot(replace(entry.settings, resume=resume), stop=stop, admit=admit)
     except SalesmapError as error:
-        return Outcome(name=entry.name, state="failed", exit_code=exit_code_of(error), error=error)
-    return Outcome(name=entry.name, state="published", report=report)
+        return Outcome(
+            name=entry.name,
+            state="failed",
+            exit_code=exit_code_of(error),
+            run_tag=error.run.run_tag if error.run else None,
+            error=str(error),
+            cure=error.cure,
+        )
+    return Outcome(
+        name=entry.name,
+        state="published",
+        run_tag=report.run_tag,
+        rows={row.table: row.row_count for row in report.tables},
+        seconds=report.traffic.seconds,
+    )
 
 
 def is_published(entry: Entry) -> bool:

@@ -126,7 +126,7 @@ async def test_two_entries_of_one_workspace_do_not_share_its_quota(tmp_path: Pat
         found = list((await fleet(entries)).values())
     assert sorted(each.state for each in found) == ["failed", "published"]
     [refused] = [each for each in found if each.error]
-    assert "they would share a quota" in str(refused.error)
+    assert "they would share a quota" in refused.error
     assert refused.exit_code == 2
 
 
