@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -104,6 +104,8 @@ def export(
         try:
             with _progress() as progress:
                 report = write_export(request, progress)
+        except BrokenPipeError:  # who reads the stream has enough
+            return
         except KeyboardInterrupt:
             click.echo("salesmap-async: stopped; nothing of the export is left.", err=True)
             raise SystemExit(130) from None
@@ -190,5 +192,6 @@ def _tell(report: ExportReport, *, to_stderr: bool) -> None:
     lines = [f"Exported {said}{tables}{number(rows)} rows in {report.seconds:.1f} s."]
     lines += [f"  {table}: {number(count)} rows" for table, count in report.rows.items()]
     lines += [f"Not held as it is: {line}." for line in report.losses]
-    for line in lines:
-        click.echo(printable(line), err=to_stderr)
+    with suppress(OSError):  # it is written, whether that can be told or not
+        for line in lines:
+            click.echo(printable(line), err=to_stderr)

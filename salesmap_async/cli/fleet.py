@@ -6,6 +6,7 @@ import json
 import os
 import threading
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -89,10 +90,11 @@ def run(
                 told=_teller(as_json=as_json),
             )
     lines = [_as_json(file, outcome) for outcome in outcomes]
-    if as_json:
-        click.echo(json.dumps(lines, ensure_ascii=False, indent=1))
-    else:
-        _tell(file, outcomes)
+    with suppress(OSError):  # the exit code tells it too
+        if as_json:
+            click.echo(json.dumps(lines, ensure_ascii=False, indent=1))
+        else:
+            _tell(file, outcomes)
     if any(outcome.exit_code for outcome in outcomes):
         raise SystemExit(1)
 
@@ -152,7 +154,8 @@ async def _run(
 def _teller(*, as_json: bool) -> Callable[[Outcome], None]:
     def told(outcome: Outcome) -> None:
         if not as_json:
-            click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
+            with suppress(OSError):
+                click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
 
     return told
 

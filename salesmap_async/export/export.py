@@ -101,6 +101,8 @@ def export(request: ExportRequest, progress: Progress = lambda _table, _rows: No
         ) from None
     except sqlite3.Error as error:
         raise ExportError(f"{request.snapshot} cannot be read: {error}") from error
+    except BrokenPipeError:
+        raise
     except OSError as error:
         raise ExportError(*_said_of(error, request)) from error
     return ExportReport(

@@ -39,6 +39,8 @@ _MAY_HOLD_ONE = re.compile("[0-9０-９@＠]")
 _ID = re.compile(r"(?:.*[a-z])?[iI]d|id|RecordId|cursorId")
 _DIGITS = str.maketrans("０１２３４５６７８９－＠", "0123456789-@")
 _KEY_BYTES = 32
+_AS_LETTERS = str.maketrans("0123456789", "ghijklmnop")
+"""No token looks like a number."""
 
 
 def read_key(db_path: Path) -> bytes:
@@ -125,7 +127,7 @@ class Mask:
 
     def _make_token(self, kind: str, text: str) -> str:
         said = hmac.new(self._key, f"{kind} {text}".encode("utf-8", "replace"), hashlib.sha256)
-        return f"[{kind} {said.hexdigest()[:10]}]"
+        return f"[{kind} {said.hexdigest()[:10].translate(_AS_LETTERS)}]"
 
 
 def _number_of(phone: str) -> str:

@@ -118,3 +118,16 @@ def test_ctrl_c_leaves_nothing_half(here: Path) -> None:
     code, _, err = finish(process)
     assert (code, "nothing of the export is left" in err) == (130, True)
     assert sorted(each.name for each in here.iterdir()) == ["crm.db", "work of built.db"]
+
+
+@POSIX
+@pytest.mark.parametrize("words", [("--format", "jsonl"), ("--format", "singer", "--out", "-")])
+def test_an_output_that_nobody_reads_changes_no_exit_code(
+    here: Path, words: tuple[str, ...]
+) -> None:
+    """What is written is written; who has read enough of a stream has it."""
+    process = start(here, "export", "--db-path", "crm.db", *words)
+    assert process.stdout is not None
+    process.stdout.close()
+    process.stdout = None
+    assert process.wait(30) == 0
