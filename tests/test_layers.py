@@ -36,7 +36,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("publish",),
     ("run",),
     ("operate",),
-    ("export", "fleet"),
+    ("export", "fleet", "timeline"),
     ("sandbox",),
     ("docs",),
     ("dashboard",),
@@ -67,6 +67,7 @@ ALLOWED_ONLY: dict[str, frozenset[str]] = {
 
 TYPING_ONLY = {
     ("errors", "paths"): "an error carries the paths of its run, as an annotation",
+    ("cli.diff", "timeline.report"): "imported when the snapshots are compared",
     ("cli.export", "export.export"): "imported when the export begins",
     ("cli.fleet", "fleet.config"): "imported when the runs begin",
     ("cli.fleet", "fleet.runs"): "imported when the runs begin",
@@ -99,7 +100,7 @@ OWNERS: dict[str, frozenset[str]] = {
     "uvicorn": frozenset({"dashboard.server"}),
     "distributed": frozenset({"fleet.cluster"}),
     "pyarrow": frozenset({"export.parquet"}),
-    "xlsxwriter": frozenset({"export.excel"}),
+    "xlsxwriter": frozenset({"export.excel", "timeline.workbook"}),
     "nh3": frozenset({"dashboard.crm.memos"}),
     "markdown_it": frozenset({"dashboard.web.help_page"}),
     "os.getenv": frozenset(),

@@ -24,6 +24,10 @@ COMMANDS: Mapping[str, str] = {
     "prune": (
         "Remove work DBs, kept copies and temporary files of runs that are published or abandoned."
     ),
+    "diff": (
+        "Show what changed between two snapshots: records, their fields, and what it means in "
+        "sales."
+    ),
     "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
     "fleet": "Keep a snapshot of each of many workspaces, named in one file.",
     "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",

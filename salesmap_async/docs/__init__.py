@@ -9,6 +9,7 @@ PAGES: dict[str, str] = {
     "dashboard": "dashboard.md",
     "reference": "reference.md",
     "data": "data.md",
+    "changes": "changes.md",
     "export": "export.md",
     "fleet": "fleet.md",
     "internals": "internals.md",

@@ -1,0 +1,72 @@
+"""A difference as an Excel workbook: what happened to the deals, then all changes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from salesmap_async.errors import UsageError
+from salesmap_async.files import place
+from salesmap_async.timeline.report import Report
+
+_MOST_ROWS = 1_048_575
+_MOST_CHARACTERS = 32_767
+
+
+def write_workbook(report: Report, path: Path) -> None:
+    """Write the workbook. Raises UsageError without XlsxWriter."""
+    try:
+        import xlsxwriter
+    except ModuleNotFoundError:
+        raise UsageError(
+            "--format xlsx needs xlsxwriter",
+            cure='install it with: pip install "salesmap-async[excel]"',
+        ) from None
+    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    temporary = path.with_name(f".{path.name}.part")
+    try:
+        with xlsxwriter.Workbook(str(temporary), options) as book:
+            for name, headings, rows in (
+                ("deals", ("what", "deal", "id", "organization", "owner", "from", "to", "KRW"),
+                 _deals(report)),
+                ("changes", ("table", "what", "id", "name", "field", "from", "to"),
+                 _changes(report)),
+            ):  # fmt: skip
+                sheet = book.add_worksheet(name)
+                sheet.freeze_panes(1, 0)
+                for place_, heading in enumerate(headings):
+                    sheet.write_string(0, place_, heading, book.add_format({"bold": True}))
+                for line, row in enumerate(rows, start=1):
+                    if line > _MOST_ROWS:
+                        break
+                    for place_, value in enumerate(row):
+                        _cell(sheet, line, place_, value)
+        place(temporary, path)
+    finally:
+        with suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _deals(report: Report) -> Iterator[tuple[Any, ...]]:
+    for e in report.events():
+        yield e.kind, e.name, e.deal_id, e.organization, e.owner, e.old, e.new, e.amount_krw
+
+
+def _changes(report: Report) -> Iterator[tuple[Any, ...]]:
+    for table in report.tables:
+        for change in report.comparison.added(table):
+            yield table.table, "added", change.key[-1], change.name
+        for change in report.comparison.gone(table):
+            yield table.table, "gone", change.key[-1], change.name
+        for change in report.comparison.changed(table):
+            for name, (old, new) in change.fields.items():
+                yield table.table, "changed", change.key[-1], change.name, name, old, new
+
+
+def _cell(sheet: Any, line: int, place_: int, value: Any) -> None:
+    if isinstance(value, str) or (isinstance(value, int) and abs(value) >= 10**15):
+        sheet.write_string(line, place_, str(value)[:_MOST_CHARACTERS])
+    elif value is not None:
+        sheet.write_number(line, place_, value)
