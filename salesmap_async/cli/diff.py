@@ -12,8 +12,8 @@ import click
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import path_options
-from salesmap_async.commandline import path_command
-from salesmap_async.errors import SalesmapError
+from salesmap_async.commandline import path_command, same_command_again
+from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
@@ -77,14 +77,22 @@ def diff(
                 comparison.table(each, fields=fields, all_fields=all_fields) for each in wanted
             ]
             report = Report(older, newer, comparison, found)
-            with suppress(BrokenPipeError):
+            try:
                 _write(report, format_, out, summary=summary)
+            except BrokenPipeError:  # who reads it has enough
+                pass
+            except OSError as error:
+                raise SalesmapError(
+                    f"the difference cannot be written: {error.strerror or error}"
+                ) from None
             changed = not report.is_empty
     if exit_code and changed:
         raise SystemExit(1)
 
 
 def _next_command(settings: Settings, error: SalesmapError) -> str:
+    if not isinstance(error, UsageError):
+        return same_command_again()
     words = ("run",) if "take one first" in error.cure else ("diff", "--help")
     return path_command(settings, *words)
 

@@ -13,7 +13,7 @@ import click
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import number, size
 from salesmap_async.cli.options import path_options
-from salesmap_async.commandline import path_command
+from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
@@ -115,7 +115,9 @@ def export(
 def _next_command(settings: Settings, error: SalesmapError) -> str:
     if "take one first" in error.cure:
         return path_command(settings, "run")
-    return path_command(settings, "export", "--help")
+    if isinstance(error, UsageError):
+        return path_command(settings, "export", "--help")
+    return same_command_again()
 
 
 def _snapshot(settings: Settings, wanted: str | None) -> Path:

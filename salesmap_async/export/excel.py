@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from salesmap_async.excel_book import workbook
 from salesmap_async.export.losses import Losses
 from salesmap_async.export.source import ExportTable, Source
 from salesmap_async.export.text_files import Progress
@@ -56,18 +57,9 @@ def write_xlsx(
     losses: Losses,
     progress: Callable[[str, int], None],
 ) -> dict[str, int]:
-    """Write a workbook; return the rows of each table. Raises ImportError without XlsxWriter."""
-    import xlsxwriter
-
-    options = {
-        "constant_memory": True,
-        "strings_to_formulas": False,
-        "strings_to_urls": False,
-        "strings_to_numbers": False,
-        "nan_inf_to_errors": True,
-    }
+    """Write a workbook; return the rows of each table. Raises as `excel_book` does."""
     rows: dict[str, int] = {}
-    with xlsxwriter.Workbook(str(path), options) as book:
+    with workbook(path) as book:
         cover = book.add_worksheet(COVER)
         writer = _Writer(book, losses)
         taken = {COVER}

@@ -40,7 +40,6 @@ STREAMED = ("csv", "jsonl", "singer")
 """Formats that can go to standard output."""
 
 STDOUT = Path("-")
-_EXTRAS = {"xlsx": "excel", "parquet": "parquet"}
 
 Progress = Callable[[str, int], None]
 """Told of a table and how many more of its rows are written."""
@@ -94,10 +93,9 @@ def export(request: ExportRequest, progress: Progress = lambda _table, _rows: No
             out = request.out or _usual_out(request, source)
             rows = _write(request, source, out, losses, progress)
     except ModuleNotFoundError as error:
-        extra = _EXTRAS[request.format]
         raise UsageError(
-            f"--format {request.format} needs {error.name}",
-            cure=f'install it with: pip install "salesmap-async[{extra}]"',
+            f"--format parquet needs {error.name}",
+            cure='install it with: pip install "salesmap-async[parquet]"',
         ) from None
     except sqlite3.Error as error:
         raise ExportError(f"{request.snapshot} cannot be read: {error}") from error

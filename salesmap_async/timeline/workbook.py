@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.errors import UsageError
+from salesmap_async.excel_book import workbook
 from salesmap_async.files import place
 from salesmap_async.timeline.report import Report
 
@@ -16,18 +16,10 @@ _MOST_CHARACTERS = 32_767
 
 
 def write_workbook(report: Report, path: Path) -> None:
-    """Write the workbook. Raises UsageError without XlsxWriter."""
-    try:
-        import xlsxwriter
-    except ModuleNotFoundError:
-        raise UsageError(
-            "--format xlsx needs xlsxwriter",
-            cure='install it with: pip install "salesmap-async[excel]"',
-        ) from None
-    options = {"constant_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    """Write the workbook. Raises as `excel_book` does."""
     temporary = path.with_name(f".{path.name}.part")
     try:
-        with xlsxwriter.Workbook(str(temporary), options) as book:
+        with workbook(temporary) as book:
             for name, headings, rows in (
                 ("deals", ("what", "deal", "id", "organization", "owner", "from", "to", "KRW"),
                  _deals(report)),

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import shlex
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from tests.support.cli_process import POSIX, cli, finish, no_process_is_left, start
+from tests.support.cli_process import POSIX, cli, environment, finish, no_process_is_left, start
 from tests.support.export_db import hostile_snapshot
 
 __all__ = ["no_process_is_left"]
@@ -131,3 +134,20 @@ def test_an_output_that_nobody_reads_changes_no_exit_code(
     process.stdout.close()
     process.stdout = None
     assert process.wait(30) == 0
+
+
+@POSIX
+@pytest.mark.parametrize("format_", ["xlsx", "csv", "jsonl", "parquet", "singer"])
+def test_a_file_that_cannot_grow_is_one_line(here: Path, format_: str) -> None:
+    """As on a full disk: exit code 1, the same command to try again, and nothing is left."""
+    words = [sys.executable, "-m", "salesmap_async", "export", "--db-path", "crm.db"]
+    words += ["--format", format_, "--out", "out"]
+    done = subprocess.run(
+        ["sh", "-c", f"ulimit -f 4; exec {shlex.join(words)}"],
+        cwd=here, env=environment(), capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert (done.returncode, "Traceback" in done.stderr) == (1, False), done.stderr
+    assert "the export cannot be written: " in done.stderr
+    again = f"Next: python -m salesmap_async export --db-path crm.db --format {format_}"
+    assert again in done.stderr
+    assert sorted(each.name for each in here.iterdir()) == ["crm.db", "work of built.db"]

@@ -1,0 +1,43 @@
+"""An Excel workbook that leaves memory row by row, and whose texts stay texts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from salesmap_async.errors import UsageError
+
+
+@contextmanager
+def workbook(path: Path) -> Iterator[Any]:
+    """Give a new workbook that is at `path` when the block ends.
+
+    Raises UsageError without XlsxWriter, OSError where it cannot be written.
+    """
+    try:
+        import xlsxwriter
+    except ModuleNotFoundError:
+        raise UsageError(
+            "--format xlsx needs xlsxwriter",
+            cure='install it with: pip install "salesmap-async[excel]"',
+        ) from None
+    options = {
+        "constant_memory": True,
+        "strings_to_formulas": False,
+        "strings_to_urls": False,
+        "strings_to_numbers": False,
+        "nan_inf_to_errors": True,
+    }
+    # Its sheets lie in files until the end, which it leaves behind where it fails.
+    with TemporaryDirectory(
+        prefix=f"{path.name}.", dir=path.parent, ignore_cleanup_errors=True
+    ) as folder:
+        try:
+            with xlsxwriter.Workbook(str(path), options | {"tmpdir": folder}) as book:
+                yield book
+        except xlsxwriter.exceptions.FileCreateError as error:
+            [cause] = error.args
+            raise (cause if isinstance(cause, OSError) else OSError(str(error))) from None
