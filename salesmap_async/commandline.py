@@ -37,6 +37,14 @@ def same_command_again() -> str:
     return plain_command(*sys.argv[1:])
 
 
+def how_to_install(extra: str) -> str:
+    """Return what to type to have the packages of an extra."""
+    return (
+        f'python -m pip install "salesmap-async[{extra}]", or in a clone '
+        f'python -m pip install -e ".[{extra}]"'
+    )
+
+
 def path_command(settings: Settings, command: str, *arguments: str) -> str:
     """Return any command with `arguments` and the path options that differ from their defaults."""
     return plain_command(command, *arguments, *_unusual(settings, PATH_FIELDS))

@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from salesmap_async.commandline import how_to_install
 from salesmap_async.errors import UsageError
 
 
@@ -20,10 +21,7 @@ def workbook(path: Path) -> Iterator[Any]:
     try:
         import xlsxwriter
     except ModuleNotFoundError:
-        raise UsageError(
-            "--format xlsx needs xlsxwriter",
-            cure='install it with: pip install "salesmap-async[excel]"',
-        ) from None
+        raise UsageError("--format xlsx needs xlsxwriter", cure=how_to_install("excel")) from None
     options = {
         "constant_memory": True,
         "strings_to_formulas": False,

@@ -13,6 +13,7 @@ from click.core import ParameterSource
 
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.options import path_options
+from salesmap_async.commandline import how_to_install
 from salesmap_async.dashboard.variables import DB_PATH, PASSWORD
 from salesmap_async.dashboard.web.access import Access, check_host, make_access
 from salesmap_async.errors import UsageError
@@ -105,8 +106,7 @@ def _serve(
     except ModuleNotFoundError as error:
         raise UsageError(
             f"the dashboard needs the extra [dashboard]: {error.name} is not installed",
-            cure='python -m pip install "salesmap-async[dashboard]", or in a clone '
-            'python -m pip install -e ".[dashboard]"',
+            cure=how_to_install("dashboard"),
         ) from None
     app = create_app(settings, config=read_config(config_file), access=access)
     serve_app(app, host, port, announce=announce)

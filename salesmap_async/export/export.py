@@ -19,6 +19,7 @@ from functools import partial
 from pathlib import Path
 from typing import Literal, TextIO, get_args
 
+from salesmap_async.commandline import how_to_install
 from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.export.excel import write_xlsx
 from salesmap_async.export.lake import Lake, partition_of
@@ -95,7 +96,7 @@ def export(request: ExportRequest, progress: Progress = lambda _table, _rows: No
     except ModuleNotFoundError as error:
         raise UsageError(
             f"--format parquet needs {error.name}",
-            cure='install it with: pip install "salesmap-async[parquet]"',
+            cure=how_to_install("parquet"),
         ) from None
     except sqlite3.Error as error:
         raise ExportError(f"{request.snapshot} cannot be read: {error}") from error

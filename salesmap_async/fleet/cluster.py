@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
+from salesmap_async.commandline import how_to_install
 from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.fleet.runs import Outcome, Told
 
@@ -29,9 +30,7 @@ def run_on_cluster(
     try:
         distributed: Any = import_module("distributed")
     except ModuleNotFoundError:
-        raise UsageError(
-            "--dask needs distributed", cure='install it with: pip install "salesmap-async[dask]"'
-        ) from None
+        raise UsageError("--dask needs distributed", cure=how_to_install("dask")) from None
     try:
         client = distributed.Client(address, timeout=_CONNECT_S)
     except (OSError, TimeoutError, ValueError) as error:

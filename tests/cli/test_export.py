@@ -151,3 +151,31 @@ def test_a_file_that_cannot_grow_is_one_line(here: Path, format_: str) -> None:
     again = f"Next: python -m salesmap_async export --db-path crm.db --format {format_}"
     assert again in done.stderr
     assert sorted(each.name for each in here.iterdir()) == ["crm.db", "work of built.db"]
+
+
+@pytest.mark.parametrize(
+    ("missing", "extra", "words"),
+    [
+        ("xlsxwriter", "excel", ("export", "--db-path", "crm.db", "--format", "xlsx")),
+        ("pyarrow", "parquet", ("export", "--db-path", "crm.db", "--format", "parquet")),
+        ("xlsxwriter", "excel", ("diff", "crm.db", "crm.db", "--format", "xlsx")),
+        ("distributed", "dask", ("fleet", "run", "fleet.toml", "--dask", "tcp://127.0.0.1:1")),
+    ],
+)
+def test_a_missing_extra_is_one_line(
+    here: Path, missing: str, extra: str, words: tuple[str, ...]
+) -> None:
+    """What to install, in a form that can be pasted."""
+    (here / "fleet.toml").write_text("[[workspaces]]\nname = 'a'\ntoken_env = 'A'\n")
+    program = (
+        f"import sys; sys.modules[{missing!r}] = None; sys.argv[0] = 'salesmap-async'\n"
+        "from salesmap_async.__main__ import main\nmain()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *words],
+        cwd=here, env=environment(A="token"), capture_output=True, encoding="utf-8", check=False,
+    )  # fmt: skip
+    assert done.returncode == 2, done.stderr
+    assert f'pip install "salesmap-async[{extra}]"' in done.stderr
+    assert f'pip install -e ".[{extra}]"' in done.stderr
+    assert "Traceback" not in done.stderr
