@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 
 from salesmap_async.commandline import how_to_install
@@ -30,12 +30,18 @@ def workbook(path: Path) -> Iterator[Any]:
         "nan_inf_to_errors": True,
     }
     # Its sheets lie in files until the end, which it leaves behind where it fails.
-    with TemporaryDirectory(
-        prefix=f"{path.name}.", dir=path.parent, ignore_cleanup_errors=True
-    ) as folder:
-        try:
-            with xlsxwriter.Workbook(str(path), options | {"tmpdir": folder}) as book:
-                yield book
-        except xlsxwriter.exceptions.FileCreateError as error:
-            [cause] = error.args
-            raise (cause if isinstance(cause, OSError) else OSError(str(error))) from None
+    folder = sheets_of(path)
+    try:
+        folder.mkdir(exist_ok=True)
+        with xlsxwriter.Workbook(str(path), options | {"tmpdir": str(folder)}) as book:
+            yield book
+    except xlsxwriter.exceptions.FileCreateError as error:
+        [cause] = error.args
+        raise (cause if isinstance(cause, OSError) else OSError(str(error))) from None
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def sheets_of(path: Path) -> Path:
+    """Return the folder in which the sheets of a workbook lie while it is written."""
+    return path.with_name(f"{path.name}.sheets")

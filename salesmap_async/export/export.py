@@ -21,6 +21,7 @@ from typing import Literal, TextIO, get_args
 
 from salesmap_async.commandline import how_to_install
 from salesmap_async.errors import SalesmapError, UsageError
+from salesmap_async.excel_book import sheets_of
 from salesmap_async.export.excel import write_xlsx
 from salesmap_async.export.lake import Lake, partition_of
 from salesmap_async.export.losses import Losses
@@ -174,7 +175,8 @@ def _write(
             rows = _write_folder(request, source, temporary, losses, progress)
             place_folder(temporary, out)
     finally:
-        _remove(temporary)
+        for left in (temporary, sheets_of(temporary)):
+            _remove(left)
     return rows
 
 
