@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import sqlite3
 import sys
@@ -163,10 +164,11 @@ def _write(
         return _write_partition(request, source, out, losses, progress)
     if out == STDOUT:
         return _write_stream(request, source, losses, progress)
-    _check_out(request, out)
+    is_file = _is_one_file(request, source, out)
+    _check_out(request, out, is_file=is_file)
     temporary = out.with_name(f".{out.name}.part")
     try:
-        if request.format in ONE_FILE:
+        if is_file:
             rows = _write_file(request, source, temporary, losses, progress)
             place(temporary, out)
         else:
@@ -180,12 +182,18 @@ def _write(
     return rows
 
 
-def _check_out(request: ExportRequest, out: Path) -> None:
+def _is_one_file(request: ExportRequest, source: Source, out: Path) -> bool:
+    """Tell whether `out` is a file: by its format, or by its name where there is one table."""
+    if request.format in ONE_FILE:
+        return True
+    return len(source.tables) == 1 and out.suffix == f".{request.format}"
+
+
+def _check_out(request: ExportRequest, out: Path, *, is_file: bool) -> None:
     """Raise UsageError where something stands at `out` that is not to be replaced."""
     if not out.exists():
         out.parent.mkdir(parents=True, exist_ok=True)
         return
-    is_file = request.format in ONE_FILE
     if out.is_dir() == is_file:
         raise UsageError(f"--out {out} is a {'folder' if is_file else 'file'}; name another place")
     if not request.force:
@@ -205,8 +213,12 @@ def _write_file(
 ) -> dict[str, int]:
     if request.format == "xlsx":
         return write_xlsx(source, path, losses, progress)
-    with path.open("w", encoding="utf-8", newline="") as file:
-        return _write_singer(source, file, losses, progress)
+    if request.format == "singer":
+        with path.open("w", encoding="utf-8", newline="") as file:
+            return _write_singer(source, file, losses, progress)
+    [table] = source.tables
+    rows, _ = _write_table(request, table, path, losses, progress)
+    return {table.name: rows}
 
 
 def _write_folder(
@@ -214,20 +226,39 @@ def _write_folder(
 ) -> dict[str, int]:
     rows, renamed = {}, {}
     for table in source.tables:
-        path = folder / f"{table.name}.{request.format}"
-        if request.format == "parquet":
-            fields = fields_of(table, {}, max_name_bytes=request.max_name_bytes)
-            rows[table.name] = write_parquet(
-                table, fields, path, losses, partial(progress, table.name)
-            )
-            renamed[table.name] = {f.name: f.stored_as for f in fields if f.name != f.stored_as}
-            continue
-        with path.open("w", encoding="utf-8", newline="") as file:
-            rows[table.name] = _write_text(request, table, file, losses, progress)
+        path = unused(folder, file_stem(table.name), request.format)
+        count, other_names = _write_table(request, table, path, losses, progress)
+        rows[table.name], renamed[table.name] = count, other_names
     if any(renamed.values()):
         text = json.dumps({t: names for t, names in renamed.items() if names}, ensure_ascii=False)
         (folder / "column_map.json").write_text(text + "\n", encoding="utf-8")
     return rows
+
+
+def _write_table(
+    request: ExportRequest, table: ExportTable, path: Path, losses: Losses, progress: Progress
+) -> tuple[int, dict[str, str]]:
+    """Write one table into one file; return its rows, and the columns that got other names."""
+    if request.format == "parquet":
+        fields = fields_of(table, {}, max_name_bytes=request.max_name_bytes)
+        count = write_parquet(table, fields, path, losses, partial(progress, table.name))
+        return count, {f.name: f.stored_as for f in fields if f.name != f.stored_as}
+    with path.open("w", encoding="utf-8", newline="") as file:
+        return _write_text(request, table, file, losses, progress), {}
+
+
+def file_stem(table: str) -> str:
+    """Return a file's name for a table: another tool's may hold what leads out of the folder."""
+    return re.sub(r"[^\w-]", "_", table) or "_"
+
+
+def unused(folder: Path, stem: str, ending: str) -> Path:
+    """Return a path in `folder` that no file has, `stem` or `stem_2`, `stem_3` ..."""
+    path, number = folder / f"{stem}.{ending}", 1
+    while path.exists():
+        number += 1
+        path = folder / f"{stem}_{number}.{ending}"
+    return path
 
 
 def _write_stream(
@@ -292,7 +323,7 @@ def _write_partition(
             rows[table.name] = write_parquet(
                 table,
                 fields,
-                folder / f"{table.name}.parquet",
+                unused(folder, file_stem(table.name), "parquet"),
                 losses,
                 partial(progress, table.name),
             )

@@ -110,7 +110,7 @@ def _chosen(connection: sqlite3.Connection, only: Sequence[str]) -> list[str]:
             f"--table: there is no table {', '.join(unknown)}; there are: {', '.join(present)}",
             cure="name tables of the snapshot",
         )
-    return wanted or [name for name in present if name not in META_TABLES]
+    return list(dict.fromkeys(wanted)) or [name for name in present if name not in META_TABLES]
 
 
 def _table(connection: sqlite3.Connection, name: str) -> ExportTable:

@@ -244,3 +244,24 @@ def test_what_is_there_is_only_replaced_when_forced(
     else:
         with pytest.raises(UsageError, match="snapshot itself"):
             exported(db, db, format_, force=True)
+
+
+@pytest.mark.parametrize("format_", ["csv", "jsonl", "parquet"])
+def test_one_table_can_be_one_file(db: Path, tmp_path: Path, format_: Format) -> None:
+    """Where the name says so; named twice it is one table all the same."""
+    report = exported(db, tmp_path / f"deals.{format_}", format_, tables=("people,people",))
+    assert (tmp_path / f"deals.{format_}").is_file()
+    assert report.rows == {"people": 2}
+    assert [each.name for each in tmp_path.iterdir()] == [f"deals.{format_}"]
+
+
+def test_no_table_s_name_leads_out_of_the_folder(tmp_path: Path) -> None:
+    """Another tool's tables may be called anything."""
+    db = tmp_path / "a.db"
+    with closing(sqlite3.connect(db)) as connection, connection:
+        for name in ("../evil", "a/b", "a_b", "..", "한글 표"):
+            connection.execute(f'CREATE TABLE "{name}" (id TEXT)')
+    exported(db, tmp_path / "in" / "out", "csv")
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a.db", "in"]
+    names = sorted(each.name for each in (tmp_path / "in" / "out").iterdir())
+    assert names == ["__.csv", "___evil.csv", "a_b.csv", "a_b_2.csv", "한글_표.csv"]
