@@ -106,6 +106,11 @@ def fsync_directory(path: Path) -> None:
         os.close(descriptor)
 
 
+def is_full(error: OSError) -> bool:
+    """Tell whether `error` means that the disk, or this user's share of it, is full."""
+    return error.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
 def is_lock(error: OSError) -> bool:
     """Tell whether `error` means that another program holds the file."""
     return (

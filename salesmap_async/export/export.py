@@ -31,7 +31,7 @@ from salesmap_async.export.parquet import Type, fields_of, write_parquet
 from salesmap_async.export.singer import write_singer_state, write_singer_table
 from salesmap_async.export.source import ExportTable, Source, names_of_people, open_source
 from salesmap_async.export.text_files import write_csv, write_jsonl
-from salesmap_async.files import place, place_folder
+from salesmap_async.files import is_full, place, place_folder
 from salesmap_async.sqlite_file import opened
 
 Format = Literal["xlsx", "csv", "jsonl", "parquet", "singer"]
@@ -350,6 +350,6 @@ def _size_of(out: Path) -> int:
 
 def _said_of(error: OSError, request: ExportRequest) -> tuple[str]:
     place_ = request.out or Path.cwd()
-    if error.errno in (28, 122):  # ENOSPC, EDQUOT
+    if is_full(error):
         return (f"the disk of {place_} is full; nothing of the export is left",)
     return (f"the export cannot be written: {error.strerror or error}",)

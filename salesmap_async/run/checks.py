@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from salesmap_async.files import is_full
 from salesmap_async.publish.kept import backups_of
 from salesmap_async.settings import Settings, option_flag
 
@@ -85,6 +86,13 @@ def _writable(name: str, path: Path) -> Finding:
             file.write(b"x")
             file.flush()
     except OSError as error:
+        if is_full(error):
+            return Finding(
+                what=what,
+                level="failed",
+                said=f"{flag} {path}: the disk of {nearest} is full",
+                cure="free some space (`prune` says what can go), or use another disk",
+            )
         return Finding(
             what=what,
             level="failed",

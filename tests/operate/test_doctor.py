@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import errno
 import os
 import sqlite3
 from collections.abc import Callable
@@ -273,3 +274,20 @@ def test_on_the_command_line(tmp_path: Path) -> None:
     assert max(map(len, out.splitlines())) <= 80
     code, _, err = cli(tmp_path, "doctor", "--token-file", "nowhere")
     assert (code, "cannot be read" in err) == (2, True)
+
+
+def test_a_full_disk_is_called_full(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not a folder that has to be made writable."""
+
+    def full(**_: object) -> object:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr("salesmap_async.run.checks.tempfile.TemporaryFile", full)
+    failed = [
+        each
+        for each in machine_checks(Settings(db_path=tmp_path / "a.db"))
+        if each.level == "failed"
+    ]
+    assert failed
+    assert all("is full" in each.said for each in failed)
+    assert all("free some space" in each.cure for each in failed)
