@@ -11,6 +11,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
+from threading import Lock
 from typing import Literal
 from urllib.parse import quote
 
@@ -43,15 +44,25 @@ def temporary_files_in(folder: Path | None) -> Iterator[None]:
     """Let SQLite put what does not fit into memory into `folder` (None: where it usually does).
 
     This holds for all connections of the process, and a variable of the environment would be read
-    too late: SQLite asks for it when its module is imported.
+    too late: SQLite asks for it when its module is imported. Where runs side by side name several
+    folders, the one named last counts, as long as one of them needs it.
     """
-    if folder is not None:
-        _set_temporary_folder(str(folder))
+    if folder is None:
+        yield
+        return
+    with _folders_lock:
+        _folders.append(str(folder))
+        _set_temporary_folder(_folders[-1])
     try:
         yield
     finally:
-        if folder is not None:
-            _set_temporary_folder("")
+        with _folders_lock:
+            _folders.remove(str(folder))
+            _set_temporary_folder(_folders[-1] if _folders else "")
+
+
+_folders: list[str] = []
+_folders_lock = Lock()
 
 
 def _set_temporary_folder(name: str) -> None:

@@ -70,3 +70,19 @@ def test_a_run_takes_the_work_db_s_disk_where_the_system_has_no_room(
     [finding] = [each for each in machine_checks(settings) if each.what == "temporary space"]
     assert finding.level == ("ok" if expected is None else "warning")
     assert (str(tmp_path) in finding.said) is (expected is not None)
+
+
+@LINUX
+def test_a_run_that_ends_takes_the_folder_from_no_other(tmp_path: Path) -> None:
+    """As the runs of a fleet end side by side, in any order."""
+    before = spill(tmp_path / "a.db")
+    folders = [tmp_path / "one", tmp_path / "two"]
+    for folder in folders:
+        folder.mkdir()
+    first, second = map(temporary_files_in, folders)
+    first.__enter__()
+    second.__enter__()
+    first.__exit__(None, None, None)
+    assert spill(tmp_path / "b.db") == {folders[1]}
+    second.__exit__(None, None, None)
+    assert spill(tmp_path / "c.db") == before
