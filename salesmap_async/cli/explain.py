@@ -41,13 +41,19 @@ def explaining() -> Iterator[Attempt]:
         yield attempt
     except SalesmapError as error:
         if attempt.settings is None:
-            name = click.get_current_context().info_name
-            command = plain_command(str(name), "--help")
+            command = plain_command(*_names(click.get_current_context()), "--help")
         else:
             command = attempt.next_command(error)
         with suppress(OSError):  # the exit code tells it too, where no output can be written
             click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
         raise SystemExit(exit_code_of(error)) from None
+
+
+def _names(context: click.Context) -> list[str]:
+    """Return the names of a command and of the group that it stands in."""
+    if context.parent is None:
+        return []
+    return [*_names(context.parent), str(context.info_name)]
 
 
 def explain(error: SalesmapError, settings: Settings | None, command: str) -> str:

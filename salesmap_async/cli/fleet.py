@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -73,22 +73,22 @@ def run(
     --resume: or were before); 1: some are not, each with its next command; 2: the file cannot be
     used.
     """
-    end_quietly_on_signals()
+    put_back = end_quietly_on_signals()
     import asyncio
 
     with explaining():
         entries = _entries(file, only, shard)
-        if dask is None:
-            outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
-        else:
-            from salesmap_async.fleet.cluster import run_on_cluster
-
-            outcomes = run_on_cluster(
-                dask,
-                [entry.name for entry in entries],
-                _OnWorker(str(file.absolute()), resume, parallel),
-                told=_teller(as_json=as_json),
-            )
+        put_back()
+        try:
+            if dask is None:
+                outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
+            else:
+                task = _OnWorker(str(file.absolute()), resume, parallel)
+                outcomes = _on_cluster(dask, entries, task, as_json=as_json)
+        except asyncio.CancelledError:
+            _stop("what runs had read is kept; `fleet run --resume` goes on")
+        except KeyboardInterrupt:
+            _stop("what the cluster has begun goes on there")
     lines = [_as_json(file, outcome) for outcome in outcomes]
     with suppress(OSError):  # the exit code tells it too
         if as_json:
@@ -149,6 +149,20 @@ async def _run(
     stop, told = Stop(), _teller(as_json=as_json)
     with stopping_on_signals(stop):
         return await run_fleet(entries, parallel=parallel, resume=resume, stop=stop, told=told)
+
+
+def _on_cluster(
+    address: str, entries: Sequence[Entry], task: _OnWorker, *, as_json: bool
+) -> list[Outcome]:
+    from salesmap_async.fleet.cluster import run_on_cluster
+
+    names = [entry.name for entry in entries]
+    return run_on_cluster(address, names, task, told=_teller(as_json=as_json))
+
+
+def _stop(said: str) -> NoReturn:
+    click.echo(f"salesmap-async: stopped; {said}.", err=True)
+    raise SystemExit(130) from None
 
 
 def _teller(*, as_json: bool) -> Callable[[Outcome], None]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
+import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -18,7 +20,14 @@ from salesmap_async.fleet.runs import Outcome, run_fleet
 from salesmap_async.fleet.status import status_of
 from salesmap_async.sandbox import SANDBOX_TOKEN, Fault, Sandbox, Workspace
 from salesmap_async.stop import Stop
-from tests.support.cli_process import ServedSandbox, cli, no_process_is_left
+from tests.support.cli_process import (
+    POSIX,
+    ServedSandbox,
+    cli,
+    finish,
+    no_process_is_left,
+    start,
+)
 from tests.support.runs import table_hashes
 
 __all__ = ["no_process_is_left"]
@@ -199,3 +208,25 @@ def test_the_command(tmp_path: Path) -> None:
         assert (code, "가상전자" in out) == (0, True)
     code, _, err = cli(tmp_path, "fleet", "run", "none.toml")
     assert (code, "cannot be read" in err) == (2, True)
+    assert err.rstrip().endswith("Next: python -m salesmap_async fleet run --help")
+
+
+@POSIX
+def test_ctrl_c_once_and_twice(tmp_path: Path) -> None:
+    """Once: what is under way ends safely, each with its next command; twice: at once, one line."""
+    with ServedSandbox(tmp_path, "--latency", "0.2") as server:
+        (tmp_path / "fleet.toml").write_text(
+            f"[[workspaces]]\nname = 'a'\ntoken_env = 'A'\nbase_url = '{server.base_url}'\n"
+        )
+        for presses in (1, 2):
+            fleet = start(tmp_path, "fleet", "run", "fleet.toml", A="sandbox-token")
+            server.wait_for(presses * 8)
+            for _ in range(presses):
+                fleet.send_signal(signal.SIGINT)
+                time.sleep(0.05)  # two signals at once would be one
+            code, out, err = finish(fleet)
+            assert "Traceback" not in err
+            if presses == 1:
+                assert (code, "exit code 130" in out, "Next: " in out) == (1, True, True)
+            else:
+                assert code in (1, 130)
