@@ -73,6 +73,7 @@ def diff(
         older = states.before(newer) if old is None else states.named(old)
         with comparing(older.path, newer.path) as comparison:
             wanted = _names(tables) or comparison.tables()
+            comparison.check(wanted, fields)
             found = [
                 comparison.table(each, fields=fields, all_fields=all_fields) for each in wanted
             ]

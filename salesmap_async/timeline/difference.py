@@ -114,6 +114,24 @@ class Comparison:
         )
         return tuple(names)
 
+    def check(self, tables: Sequence[str], fields: Sequence[str]) -> None:
+        """Raise UsageError for a table, or a field of these tables, that neither snapshot has."""
+        present = self.tables()
+        if unknown := [each for each in tables if each not in present]:
+            raise UsageError(
+                f"there is no table {', '.join(unknown)}; there are: {', '.join(present)}",
+                cure="name tables of the snapshots",
+            )
+        schemas = ("main", "old")
+        columns = {
+            c for table in tables for schema in schemas for c in self._columns(schema, table)
+        }
+        if unknown := [each for each in fields if each not in columns]:
+            raise UsageError(
+                f"there is no field {', '.join(unknown)} in {', '.join(tables)}",
+                cure="name fields as the snapshot has them",
+            )
+
     def table(
         self, table: str, *, fields: Sequence[str] = (), all_fields: bool = False
     ) -> TableDifference:
