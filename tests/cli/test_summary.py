@@ -14,15 +14,15 @@ from tests.support.runs import Snapshot
 
 @pytest.mark.parametrize(
     ("latency_s", "said"),
-    [(0.0, "pages x 0.004 s, one request per interval"), (0.05, "people alone, one answer")],
+    [(0.0, "pages x 0.05 s, one request per interval"), (0.3, "people alone, one answer")],
 )
 async def test_the_summary_names_the_floor_and_its_bound(
     snapshot: Snapshot, latency_s: float, said: str
 ) -> None:
     """Quick answers leave the pace as the bound; slow ones the longest list."""
-    workspace = Workspace.generate(records=600, forms=2, mix={"people": 0.8})
+    workspace = Workspace.generate(records=300, forms=2, mix={"people": 0.8})
     async with Sandbox(workspace, quota=False, latency_s=latency_s) as sandbox:
-        report = await snapshot(sandbox, min_interval_s=0.004)
+        report = await snapshot(sandbox, min_interval_s=0.05)
     text = StringIO()
     print_summary(report, Console(file=text, width=200))
     [line] = [line for line in text.getvalue().splitlines() if "requests in" in line]

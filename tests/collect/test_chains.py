@@ -261,6 +261,16 @@ def test_an_expired_cursor_that_gets_the_first_page_is_a_refused_one() -> None:
     assert store.ids == ["a", "b", "c", "d", "e"]
 
 
+def test_a_list_in_order_of_creation_is_not_begun_again_by_an_expired_cursor() -> None:
+    """Its pages are not checked after a resume, so the first page itself must be known."""
+    chain, store = chain_of(MEMO), Store()
+    store.add(chain.take(Page(records("a", "b"), "old")))
+    store.add(chain.take(Page(records("c", "d"), "older")))
+    chain = resumed(chain)
+    assert not chain.take(Page(records("a", "b"), "new-1")).records
+    assert chain.cursor == "old"  # the page before is asked again
+
+
 def test_records_that_are_never_twice_the_same_do_not_keep_a_list_from_ending() -> None:
     """A counter in each record changes with every answer: then the id alone must do."""
     chain, rows = chain_of(), 0
