@@ -9,8 +9,8 @@ import pytest
 
 from salesmap_async.dashboard.crm.people import webforms_of_person
 from salesmap_async.dashboard.data.config import DashboardConfig
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_date, seoul_year
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_date, seoul_year
 from tests.support.dashboard_db import (
     answer,
     app_over,

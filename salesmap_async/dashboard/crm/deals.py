@@ -5,8 +5,8 @@ from __future__ import annotations
 from salesmap_async.dashboard.crm.models import Deal
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_person
-from salesmap_async.dashboard.data.lenient import owner_labels, text_or_none
-from salesmap_async.dashboard.data.money import krw
+from salesmap_async.lenient import owner_labels, text_or_none
+from salesmap_async.money import krw
 
 
 def deals_of_person(snapshot: Snapshot, person_id: str) -> list[Deal]:

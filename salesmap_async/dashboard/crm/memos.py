@@ -14,8 +14,8 @@ import nh3
 from salesmap_async.dashboard.crm.models import Memo
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_deal, check_organization, check_person
-from salesmap_async.dashboard.data.lenient import text_or_none
 from salesmap_async.dashboard.data.summary import owner_names
+from salesmap_async.lenient import text_or_none
 
 _KEPT_TAGS = {
     "p", "br", "div", "span", "hr", "b", "strong", "i", "em", "u", "s", "sub", "sup", "ul", "ol",

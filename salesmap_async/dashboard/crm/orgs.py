@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from salesmap_async.dashboard.crm import models
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import parsed, text_or_none
 from salesmap_async.dashboard.data.summary import Organization, listed_organizations, won_sums
 from salesmap_async.dashboard.web.errors import NotFoundError
+from salesmap_async.lenient import parsed, text_or_none
 
 EVERY_SIZE = "전체"
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from salesmap_async.dashboard.crm.models import Person, Submission
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_organization
-from salesmap_async.dashboard.data.lenient import text_or_none, trimmed
 from salesmap_async.dashboard.data.webforms import DATE_UNKNOWN, forms_of, submission_dates
 from salesmap_async.dashboard.web.errors import NotFoundError
+from salesmap_async.lenient import text_or_none, trimmed
 
 
 def people_of(snapshot: Snapshot, org_id: str, *, has_deal: bool | None = None) -> list[Person]:

@@ -19,11 +19,11 @@ from salesmap_async.dashboard.crm.models import (
 )
 from salesmap_async.dashboard.data.buyers import upper_org_of
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import NOT_GIVEN, parsed, text_or_none, trimmed
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_year
 from salesmap_async.dashboard.data.webforms import date_or_dates, forms_of, submission_dates
 from salesmap_async.dashboard.web.errors import NotFoundError
+from salesmap_async.lenient import NOT_GIVEN, parsed, text_or_none, trimmed
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_year
 
 GroupKey = tuple[str, str]
 MemosById = dict[str | None, list[ShortMemo]]

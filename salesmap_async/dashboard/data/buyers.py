@@ -6,7 +6,7 @@ other deals count too, under 미입력.
 
 from __future__ import annotations
 
-from salesmap_async.dashboard.data.lenient import NOT_GIVEN, trimmed
+from salesmap_async.lenient import NOT_GIVEN, trimmed
 
 
 def is_of(org_id: str, works_at: object) -> bool:

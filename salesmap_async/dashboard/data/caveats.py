@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.seoul import seoul_year
+from salesmap_async.seoul import seoul_year
 
 DECIDES = {
     "deal.status": "Won 딜과 진행 중인 딜을 찾을 수 없습니다",

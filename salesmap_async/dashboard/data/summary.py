@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import related, text_or_none, trimmed
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_year
+from salesmap_async.lenient import related, text_or_none, trimmed
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_year
 
 SumByOrganization = Mapping[str, int]
 

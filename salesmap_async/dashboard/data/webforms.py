@@ -12,9 +12,9 @@ from collections.abc import Iterable, Mapping
 from typing_extensions import TypedDict
 
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import name_of, related
-from salesmap_async.dashboard.data.seoul import seoul_date
 from salesmap_async.dashboard.data.shapes import exact
+from salesmap_async.lenient import name_of, related
+from salesmap_async.seoul import seoul_date
 
 DATE_UNKNOWN = "날짜 확인 불가"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.seoul import SEOUL, seoul_year
 from salesmap_async.publish.manifest import read_one_row
+from salesmap_async.seoul import SEOUL, seoul_year
 
 
 def base_year_of(snapshot: Snapshot, config: DashboardConfig, asked: int | None) -> int:

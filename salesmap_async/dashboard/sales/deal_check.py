@@ -9,12 +9,12 @@ from typing import Any
 from salesmap_async.dashboard.data.caveats import DECIDES_DEAL_CHECK, without_field
 from salesmap_async.dashboard.data.config import Statuses, Team, team_label
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import owner_labels, related, text_or_none, trimmed
-from salesmap_async.dashboard.data.money import krw
 from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.data.summary import organization_names, won_sums
 from salesmap_async.dashboard.sales.models import CheckedDeal, DealCheck
 from salesmap_async.dashboard.sales.teams import Members, members_of, plain_name
+from salesmap_async.lenient import owner_labels, related, text_or_none, trimmed
+from salesmap_async.money import krw
 
 NO_PART = "미매핑"
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 
 from salesmap_async.dashboard.data.config import Statuses
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import NOT_GIVEN, trimmed
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_time
 from salesmap_async.dashboard.data.years import years_to
 from salesmap_async.dashboard.sales.models import MonthWon, Pipeline, YearWon
 from salesmap_async.dashboard.sales.stages import Stage, in_pipeline_order, open_deals
+from salesmap_async.lenient import NOT_GIVEN, trimmed
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_time
 
 MONTHS = range(1, 13)
 

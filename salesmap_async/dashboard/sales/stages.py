@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import NOT_GIVEN, name_of, parsed, related
+from salesmap_async.lenient import NOT_GIVEN, name_of, parsed, related
 from salesmap_async.sqlite_file import quoted
 
 Stage = tuple[str, str]

@@ -9,8 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
-from salesmap_async.dashboard.data.lenient import NOT_GIVEN
-from salesmap_async.dashboard.data.money import KRW_PER_EOK, eok
 from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.sales.models import (
     Counterparty,
@@ -21,6 +19,8 @@ from salesmap_async.dashboard.sales.models import (
     StatePath,
     YearState,
 )
+from salesmap_async.lenient import NOT_GIVEN
+from salesmap_async.money import KRW_PER_EOK, eok
 
 CELLS = ("HRD_ONLINE", "HRD_OFFLINE", "BU_ONLINE", "BU_OFFLINE")
 RAILS = ("ONLINE", "OFFLINE")

@@ -5,12 +5,12 @@ from __future__ import annotations
 from salesmap_async.dashboard.data.buyers import is_of, upper_org_of
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import text_or_none
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_year
 from salesmap_async.dashboard.sales.models import StatePath
 from salesmap_async.dashboard.sales.statepath import WonDeal, statepath
 from salesmap_async.dashboard.web.errors import NotFoundError
+from salesmap_async.lenient import text_or_none
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_year
 
 
 def statepath_of(

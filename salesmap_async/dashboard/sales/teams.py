@@ -14,7 +14,7 @@ from typing import Any
 
 from salesmap_async.dashboard.data.config import Team
 from salesmap_async.dashboard.data.database import Snapshot
-from salesmap_async.dashboard.data.lenient import name_of, related, trimmed
+from salesmap_async.lenient import name_of, related, trimmed
 
 _SUFFIX = re.compile(r"(?<=[^A-Za-z])[A-Za-z]$")
 

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from salesmap_async.dashboard.data.buyers import upper_org_of
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_organization
-from salesmap_async.dashboard.data.lenient import owner_labels, trimmed
-from salesmap_async.dashboard.data.money import krw
-from salesmap_async.dashboard.data.seoul import seoul_year
 from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.sales.models import WonLine
+from salesmap_async.lenient import owner_labels, trimmed
+from salesmap_async.money import krw
+from salesmap_async.seoul import seoul_year
 
 
 @dataclass(slots=True)
