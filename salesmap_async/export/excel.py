@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import UTC, datetime, timedelta, timezone
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,8 @@ from salesmap_async.excel_book import workbook
 from salesmap_async.export.losses import Losses
 from salesmap_async.export.source import ExportTable, Source
 from salesmap_async.export.text_files import Progress
+from salesmap_async.seoul import seoul_time
+from salesmap_async.times import moment_of
 
 MOST_ROWS = 1_048_575
 """Rows of a sheet below its header; more go on in another sheet."""
@@ -43,7 +45,6 @@ SHEET_NAMES = {
 }
 COVER = "안내"
 
-_SEOUL = timezone(timedelta(hours=9))
 _TIME = re.compile(r"\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d{1,6})?)?(Z|[+-]\d\d:?\d\d)?)?")
 _NOT_IN_A_NAME = re.compile(r"[\[\]:*?/\\']")
 _FIRST_YEAR = 1900
@@ -114,7 +115,7 @@ class _Writer:
 
     def _cell(self, sheet: Any, line: int, place: int, value: Any, table: ExportTable) -> None:
         if type(value) is str:
-            if value[:2] in ("19", "20") and (moment := seoul_time(value)) is not None:
+            if value[:2] in ("19", "20") and (moment := date_of(value)) is not None:
                 shown = self._day if len(value) == 10 else self._time
                 sheet.write_datetime(line, place, moment, shown)
                 return
@@ -128,21 +129,15 @@ class _Writer:
             sheet.write_number(line, place, value)
 
 
-def seoul_time(text: str) -> datetime | None:
-    """Return an ISO time as a time in Seoul, without its offset; a day as it is; else None.
-
-    A time without an offset is UTC, as the API means it.
-    """
+def date_of(text: str) -> datetime | None:
+    """Return what Excel shows of an ISO time: the time in Seoul, or the day as it is; else None."""
     if not _TIME.fullmatch(text):
         return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
+    day_alone = len(text) == len("2026-01-31")
+    moment = moment_of(text) if day_alone else seoul_time(text)
+    if moment is None or moment.year < _FIRST_YEAR:
         return None
-    if len(text) > 10:
-        utc = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        moment = utc.astimezone(_SEOUL).replace(tzinfo=None)
-    return moment if moment.year >= _FIRST_YEAR else None
+    return moment.replace(tzinfo=None)
 
 
 def sheet_name(table: str, taken: set[str]) -> str:
@@ -185,5 +180,5 @@ def _write_cover(
 
 
 def _said(captured_at: str | None) -> str:
-    moment = seoul_time(captured_at) if captured_at else None
+    moment = date_of(captured_at) if captured_at else None
     return f"{moment:%Y-%m-%d %H:%M:%S} (서울)" if moment else captured_at or "-"

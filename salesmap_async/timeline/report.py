@@ -11,7 +11,7 @@ from typing import Any, TextIO
 
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.timeline.difference import Change, Comparison, TableDifference
-from salesmap_async.timeline.sales import DEALS, KINDS, SalesEvent, eok, sales_events
+from salesmap_async.timeline.sales import DEALS, KINDS, SalesEvent, said_in_eok, sales_events
 
 MOST_SHOWN = 10
 """Records of a kind that the text shows; JSON and HTML show all."""
@@ -133,7 +133,7 @@ def _sales_lines(report: Report, *, summary: bool) -> Iterator[str]:
     for kind in KINDS:
         if not counts[kind]:
             continue
-        yield f"  {kind:<12} {counts[kind]:>7,}  {eok(sums[kind]):>12}"
+        yield f"  {kind:<12} {counts[kind]:>7,}  {said_in_eok(sums[kind]):>12}"
         if not summary:
             yield from (f"      {_event_line(each)}" for each in shown[kind])
             yield from _more(counts[kind], "      ")
@@ -142,7 +142,9 @@ def _sales_lines(report: Report, *, summary: bool) -> Iterator[str]:
 def _event_line(event: SalesEvent) -> str:
     parts = [event.name or event.deal_id, event.organization, event.owner]
     moved = f"{event.old} -> {event.new}" if event.old else event.new
-    return " | ".join(part for part in (*parts, moved) if part) + f" | {eok(event.amount_krw)}"
+    return (
+        " | ".join(part for part in (*parts, moved) if part) + f" | {said_in_eok(event.amount_krw)}"
+    )
 
 
 def _table_lines(comparison: Comparison, table: TableDifference, *, summary: bool) -> Iterator[str]:
@@ -224,7 +226,7 @@ def write_html(report: Report, out: TextIO, *, summary: bool) -> None:
             out, "Deals", ("what", "deal", "organization", "owner", "from", "to", "amount"),
             (
                 (e.kind, e.name or e.deal_id, e.organization, e.owner, e.old, e.new,
-                 eok(e.amount_krw))
+                 said_in_eok(e.amount_krw))
                 for e in report.events()
             ),
         )  # fmt: skip

@@ -7,19 +7,19 @@ no line of what that field tells.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from salesmap_async.lenient import owner_labels, related
+from salesmap_async.money import eok, krw
 from salesmap_async.timeline.difference import Change, Comparison, TableDifference
 
 DEALS = "deal"
 STATUS, AMOUNT, EXPECTED = "상태", "금액", "예상 체결액"
 OWNER, PIPELINE, STAGE = "담당자", "파이프라인", "파이프라인 단계"
 WON, LOST = "Won", "Lost"
-KRW_PER_EOK = 100_000_000
 
 KINDS = (
     "new",
@@ -68,9 +68,9 @@ def sales_events(comparison: Comparison, deals: TableDifference) -> Iterator[Sal
         yield _event(comparison, "gone", change, "old")
 
 
-def eok(amount_krw: int) -> str:
+def said_in_eok(amount_krw: int) -> str:
     """Return an amount as people say it: `1.25억`."""
-    return f"{amount_krw / KRW_PER_EOK:,.2f}억"
+    return f"{eok(amount_krw):,.2f}억"
 
 
 def _changes(
@@ -139,32 +139,15 @@ def _stage_order(comparison: Comparison) -> dict[tuple[str, str], int]:
         for name, stages in comparison.rows(
             "main", "SELECT name, pipelineStageList FROM {}.deal_pipeline"
         ):
-            for stage in _parsed(stages) if isinstance(_parsed(stages), list) else ():
+            for stage in related(stages):
                 order[str(name), _said(stage)] = len(order)
     return order
 
 
 def _said(value: Any) -> str:
-    """Return a value as people read it: the name in an object, the names of a list."""
-    found = _parsed(value)
-    if isinstance(found, list):
-        return ", ".join(filter(None, map(_said, found)))
-    if isinstance(found, dict):
-        return str(found.get("name") or found.get("이름") or found.get("id") or "")
-    return "" if found is None else str(found)
-
-
-def _parsed(value: Any) -> Any:
-    if not isinstance(value, str) or value[:1] not in ("{", "["):
-        return value
-    try:
-        return json.loads(value)
-    except ValueError:
-        return value
+    """Return a value as people read it: the names of related records, else the text."""
+    return ", ".join(owner_labels(value))
 
 
 def _krw(value: Any) -> int:
-    try:
-        return round(float(value)) if value is not None else 0
-    except (TypeError, ValueError, OverflowError):
-        return 0
+    return krw(value) or 0

@@ -8,15 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta
 from pathlib import Path
 
 from salesmap_async.errors import UsageError
 from salesmap_async.operate.backups import list_backups
 from salesmap_async.operate.look import SnapshotFile, look_at
+from salesmap_async.seoul import SEOUL
 from salesmap_async.settings import Settings
-
-SEOUL = timezone(timedelta(hours=9))
 
 
 @dataclass(frozen=True, slots=True)

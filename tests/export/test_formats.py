@@ -16,7 +16,7 @@ import pyarrow.parquet
 import pytest
 
 from salesmap_async.errors import UsageError
-from salesmap_async.export.excel import MOST_CHARACTERS, seoul_time, sheet_name
+from salesmap_async.export.excel import MOST_CHARACTERS, date_of, sheet_name
 from salesmap_async.export.export import ExportReport, ExportRequest, Format, export
 from salesmap_async.export.parquet import LARGEST_EXACT, OTHERS
 from tests.support.export_db import hostile_snapshot, rows_in
@@ -105,7 +105,7 @@ def _check_cell(cell: Any, value: Any) -> None:
     assert cell.hyperlink is None
     if value in (None, ""):
         assert cell.value in (None, "")
-    elif isinstance(value, str) and (moment := seoul_time(value)) is not None:
+    elif isinstance(value, str) and (moment := date_of(value)) is not None:
         assert cell.value == moment
     elif isinstance(value, str):
         found = openpyxl.utils.escape.unescape(str(cell.value)).replace("\r\n", "\n")
@@ -223,7 +223,7 @@ def test_sheet_names_are_short_and_differ() -> None:
 )
 def test_times_are_seoul_s(text: str, expected: datetime | None) -> None:
     """A day is a day; a time without an offset is UTC."""
-    assert seoul_time(text) == expected
+    assert date_of(text) == expected
 
 
 @pytest.mark.parametrize("format_", ["csv", "jsonl", "singer", "xlsx", "parquet"])
