@@ -11,6 +11,14 @@ from typing import Any
 from salesmap_async.commandline import how_to_install
 from salesmap_async.errors import UsageError
 
+MOST_ROWS = 1_048_575
+"""Rows of a sheet below its header."""
+
+MOST_COLUMNS = 16_384
+MOST_CHARACTERS = 32_767
+MOST_EXACT = 10**15 - 1
+"""The largest integer that Excel does not round."""
+
 
 @contextmanager
 def workbook(path: Path) -> Iterator[Any]:
@@ -40,6 +48,16 @@ def workbook(path: Path) -> Iterator[Any]:
         raise (cause if isinstance(cause, OSError) else OSError(str(error))) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+def write_value(sheet: Any, line: int, place: int, value: Any) -> None:
+    """Write a text as text, a number as one unless Excel would round it, nothing for None."""
+    if isinstance(value, str):
+        sheet.write_string(line, place, value[:MOST_CHARACTERS])
+    elif isinstance(value, int) and abs(value) > MOST_EXACT:
+        sheet.write_string(line, place, str(value))
+    elif value is not None:
+        sheet.write_number(line, place, value)
 
 
 def sheets_of(path: Path) -> Path:

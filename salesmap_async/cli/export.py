@@ -19,7 +19,7 @@ from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
 if TYPE_CHECKING:
-    from salesmap_async.export.export import ExportReport, Progress
+    from salesmap_async.export.export import ExportReport, TellTable
 
 _FORMATS = ("xlsx", "csv", "jsonl", "parquet", "singer")
 _MOST_SHOWN = 1_000
@@ -166,17 +166,16 @@ def _print_result(snapshot: Path, sql: str | None, *, mask: bool) -> None:
 
 
 @contextmanager
-def _progress() -> Iterator[Progress]:
+def _progress() -> Iterator[TellTable]:
     """Show which table is written and how far, on a terminal."""
     if not sys.stderr.isatty():
         yield lambda _table, _rows: None
         return
     from rich.console import Console
-    from rich.progress import Progress as Bars
-    from rich.progress import SpinnerColumn, TextColumn
+    from rich.progress import Progress, SpinnerColumn, TextColumn
 
     columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} rows"))
-    with Bars(*columns, console=Console(stderr=True), transient=True) as bars:
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
         def advance(table: str, rows: int) -> None:

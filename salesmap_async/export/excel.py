@@ -14,20 +14,20 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.excel_book import workbook
+from salesmap_async.excel_book import (
+    MOST_CHARACTERS,
+    MOST_COLUMNS,
+    MOST_ROWS,
+    workbook,
+    write_value,
+)
 from salesmap_async.export.losses import Losses
 from salesmap_async.export.source import ExportTable, Source
 from salesmap_async.export.text_files import Progress
 from salesmap_async.seoul import seoul_time
 from salesmap_async.times import moment_of
 
-MOST_ROWS = 1_048_575
-"""Rows of a sheet below its header; more go on in another sheet."""
-
-MOST_CHARACTERS = 32_767
-MOST_EXACT = 10**15 - 1
 LONGEST_SHEET_NAME = 31
-MOST_COLUMNS = 16_384
 
 SHEET_NAMES = {
     "organization": "조직",
@@ -121,12 +121,7 @@ class _Writer:
                 return
             if len(value) > MOST_CHARACTERS:
                 self._losses.count(_CUT, f"{table.name}.{table.columns[place].name}")
-                value = value[:MOST_CHARACTERS]
-            sheet.write_string(line, place, value)
-        elif type(value) is int and abs(value) > MOST_EXACT:
-            sheet.write_string(line, place, str(value))
-        else:
-            sheet.write_number(line, place, value)
+        write_value(sheet, line, place, value)
 
 
 def date_of(text: str) -> datetime | None:

@@ -44,7 +44,7 @@ STREAMED = ("csv", "jsonl", "singer")
 
 STDOUT = Path("-")
 
-Progress = Callable[[str, int], None]
+TellTable = Callable[[str, int], None]
 """Told of a table and how many more of its rows are written."""
 
 
@@ -85,7 +85,9 @@ class ExportError(SalesmapError):
     """An export that failed; nothing of it is left."""
 
 
-def export(request: ExportRequest, progress: Progress = lambda _table, _rows: None) -> ExportReport:
+def export(
+    request: ExportRequest, progress: TellTable = lambda _table, _rows: None
+) -> ExportReport:
     """Export a snapshot. Raises UsageError, and ExportError where the disk or the DB fails."""
     _check(request)
     began = time.monotonic()
@@ -158,7 +160,7 @@ def _steady(request: ExportRequest) -> Iterator[Path]:
 
 
 def _write(
-    request: ExportRequest, source: Source, out: Path, losses: Losses, progress: Progress
+    request: ExportRequest, source: Source, out: Path, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     if request.partition:
         return _write_partition(request, source, out, losses, progress)
@@ -209,7 +211,7 @@ def _is_ours(path: Path) -> bool:
 
 
 def _write_file(
-    request: ExportRequest, source: Source, path: Path, losses: Losses, progress: Progress
+    request: ExportRequest, source: Source, path: Path, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     if request.format == "xlsx":
         return write_xlsx(source, path, losses, progress)
@@ -222,7 +224,7 @@ def _write_file(
 
 
 def _write_folder(
-    request: ExportRequest, source: Source, folder: Path, losses: Losses, progress: Progress
+    request: ExportRequest, source: Source, folder: Path, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     rows, renamed = {}, {}
     for table in source.tables:
@@ -236,7 +238,7 @@ def _write_folder(
 
 
 def _write_table(
-    request: ExportRequest, table: ExportTable, path: Path, losses: Losses, progress: Progress
+    request: ExportRequest, table: ExportTable, path: Path, losses: Losses, progress: TellTable
 ) -> tuple[int, dict[str, str]]:
     """Write one table into one file; return its rows, and the columns that got other names."""
     if request.format == "parquet":
@@ -262,7 +264,7 @@ def unused(folder: Path, stem: str, ending: str) -> Path:
 
 
 def _write_stream(
-    request: ExportRequest, source: Source, losses: Losses, progress: Progress
+    request: ExportRequest, source: Source, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     """Write to standard output: all tables as Singer messages, or one table."""
     out = sys.stdout
@@ -279,7 +281,7 @@ def _write_stream(
 
 
 def _write_text(
-    request: ExportRequest, table: ExportTable, file: TextIO, losses: Losses, progress: Progress
+    request: ExportRequest, table: ExportTable, file: TextIO, losses: Losses, progress: TellTable
 ) -> int:
     def told(count: int) -> None:
         progress(table.name, count)
@@ -290,7 +292,7 @@ def _write_text(
 
 
 def _write_singer(
-    source: Source, file: TextIO, losses: Losses, progress: Progress
+    source: Source, file: TextIO, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     extracted_at = source.captured_at or ""
     rows = {
@@ -308,7 +310,7 @@ def _write_singer(
 
 
 def _write_partition(
-    request: ExportRequest, source: Source, out: Path, losses: Losses, progress: Progress
+    request: ExportRequest, source: Source, out: Path, losses: Losses, progress: TellTable
 ) -> dict[str, int]:
     partition = partition_of(source)
     lake = Lake(out)

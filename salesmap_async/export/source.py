@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 from salesmap_async.errors import UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.publish.published import oldest_read
+from salesmap_async.publish.published import oldest_read_in
 from salesmap_async.safe_sql import Result, SqlLimits, reading_safely
 from salesmap_async.sqlite_file import (
     column_types,
@@ -89,7 +89,7 @@ def open_source(
             run_tag=_text(info.get("run_tag")),
             workspace_id=_text(info.get("workspace_id")),
             workspace_name=_text(info.get("workspace_name")),
-            captured_at=oldest_read(info, _read_times(connection)),
+            captured_at=oldest_read_in(connection),
             tables=(),
         )
         if sql is None:
@@ -184,13 +184,6 @@ def _key(connection: sqlite3.Connection, table: str) -> tuple[str, ...]:
     nulls = " OR ".join(f"{quoted(column)} IS NULL" for column in key)
     found = connection.execute(f"SELECT EXISTS (SELECT 1 FROM {quoted(table)} WHERE {nulls})")
     return () if found.fetchone()[0] else key
-
-
-def _read_times(connection: sqlite3.Connection) -> list[dict[str, Any]]:
-    if "read_from" not in dict(column_types(connection, "manifest")):
-        return []
-    rows = connection.execute("SELECT read_from FROM manifest")
-    return [{"read_from": read_from} for (read_from,) in rows]
 
 
 def _apart(names: Sequence[str]) -> list[str]:

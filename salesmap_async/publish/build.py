@@ -47,6 +47,9 @@ from salesmap_async.sqlite_file import column_types, cure_of, opened, remove_wit
 from salesmap_async.store.kinds import Kind, Kinds
 from salesmap_async.store.work_db import absent_rows, open_work_db, read_run_values
 
+_RECORDS_BETWEEN_LOOKS = 200
+"""So often it is asked whether to stop."""
+
 _FOR_SPEED = """
 PRAGMA main.page_size = 4096;
 PRAGMA encoding = 'UTF-8';
@@ -170,7 +173,7 @@ class _Builder:
     def _kinds_of_published(self, source: TableSource) -> dict[str, set[Kind]]:
         kinds = Kinds()
         for number, record in enumerate(source.records(Tally())):
-            if number % 200 == 0:
+            if number % _RECORDS_BETWEEN_LOOKS == 0:
                 self._stop()
             kinds.add(record.by_key())
         return kinds.by_key()

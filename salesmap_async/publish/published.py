@@ -160,6 +160,11 @@ def oldest_read(info: Mapping[str, Any], manifest: Iterable[Mapping[str, Any]]) 
     return min((str(each) for each in times if each), default=None)
 
 
+def oldest_read_in(connection: sqlite3.Connection) -> str | None:
+    """Return when the oldest data of an open snapshot was read; None where it does not say."""
+    return oldest_read(read_one_row(connection, "run_info"), _manifest(connection).values())
+
+
 def _added_by_others(connection: sqlite3.Connection, tables: Collection[str]) -> tuple[str, ...]:
     """Return tables, indexes, views and triggers that a run does not make, by kind and name."""
     own_indexes = {f"{table}_{column}" for table in tables for column in LINK_COLUMNS}

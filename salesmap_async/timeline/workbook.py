@@ -7,12 +7,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from salesmap_async.excel_book import workbook
+from salesmap_async.excel_book import MOST_ROWS, workbook, write_value
 from salesmap_async.files import place
 from salesmap_async.timeline.report import Report
-
-_MOST_ROWS = 1_048_575
-_MOST_CHARACTERS = 32_767
 
 
 def write_workbook(report: Report, path: Path) -> None:
@@ -31,10 +28,10 @@ def write_workbook(report: Report, path: Path) -> None:
                 for place_, heading in enumerate(headings):
                     sheet.write_string(0, place_, heading, book.add_format({"bold": True}))
                 for line, row in enumerate(rows, start=1):
-                    if line > _MOST_ROWS:
+                    if line > MOST_ROWS:
                         break
                     for place_, value in enumerate(row):
-                        _cell(sheet, line, place_, value)
+                        write_value(sheet, line, place_, value)
         place(temporary, path)
     finally:
         with suppress(OSError):
@@ -55,10 +52,3 @@ def _changes(report: Report) -> Iterator[tuple[Any, ...]]:
         for change in report.comparison.changed(table):
             for name, (old, new) in change.fields.items():
                 yield table.table, "changed", change.key[-1], change.name, name, old, new
-
-
-def _cell(sheet: Any, line: int, place_: int, value: Any) -> None:
-    if isinstance(value, str) or (isinstance(value, int) and abs(value) >= 10**15):
-        sheet.write_string(line, place_, str(value)[:_MOST_CHARACTERS])
-    elif value is not None:
-        sheet.write_number(line, place_, value)

@@ -16,7 +16,8 @@ import pyarrow.parquet
 import pytest
 
 from salesmap_async.errors import UsageError
-from salesmap_async.export.excel import MOST_CHARACTERS, date_of, sheet_name
+from salesmap_async.excel_book import MOST_CHARACTERS
+from salesmap_async.export.excel import date_of, sheet_name
 from salesmap_async.export.export import ExportReport, ExportRequest, Format, export
 from salesmap_async.export.parquet import LARGEST_EXACT, OTHERS
 from tests.support.export_db import hostile_snapshot, rows_in

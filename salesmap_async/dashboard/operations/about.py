@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from typing import Any
 
 from salesmap_async.dashboard.data.caveats import caveats
 from salesmap_async.dashboard.data.config import DashboardConfig, team_label
@@ -11,12 +10,11 @@ from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.dashboard.operations.models import About, AboutSnapshot
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.publish.published import oldest_read
-from salesmap_async.sqlite_file import column_types, quoted
+from salesmap_async.publish.published import oldest_read_in
+from salesmap_async.sqlite_file import quoted
 from salesmap_async.times import moment_of
 
 STALE_AFTER_S = 24 * 3600
-_READ_FROM = "SELECT read_from FROM manifest"
 
 
 def about(snapshot: Snapshot, config: DashboardConfig) -> About:
@@ -38,7 +36,7 @@ def about(snapshot: Snapshot, config: DashboardConfig) -> About:
 
 def _about_snapshot(snapshot: Snapshot) -> AboutSnapshot:
     info = read_one_row(snapshot.connection, "run_info")
-    captured_at_utc = oldest_read(info, _manifest(snapshot))
+    captured_at_utc = oldest_read_in(snapshot.connection)
     captured_at = moment_of(captured_at_utc)
     age_s = None if captured_at is None else (datetime.now(UTC) - captured_at).total_seconds()
     return {
@@ -54,13 +52,6 @@ def _about_snapshot(snapshot: Snapshot) -> AboutSnapshot:
         "stale": age_s is not None and age_s > STALE_AFTER_S,
         "file": str(snapshot.path),
     }
-
-
-def _manifest(snapshot: Snapshot) -> list[dict[str, Any]]:
-    """Return when each table was read, where the manifest says so."""
-    if "read_from" not in dict(column_types(snapshot.connection, "manifest")):
-        return []
-    return [{"read_from": read_from} for (read_from,) in snapshot.rows(_READ_FROM)]
 
 
 def _rows_in_all(snapshot: Snapshot) -> int:
