@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import sqlite3
 from pathlib import Path
 
 import pytest
 
+from salesmap_async import safe_sql
 from salesmap_async.safe_sql import SqlLimits, SqlRefusedError, reading_safely
 from tests.support.small_snapshots import snapshot
 
@@ -77,6 +79,20 @@ def test_hostile_statements_are_refused_and_change_nothing(db: Path, statement: 
     assert "\n" not in str(refused.value).strip()
     assert hashlib.sha256(db.read_bytes()).hexdigest() == before
     assert [each.name for each in db.parent.iterdir()] == ["a.db"]
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [each for each in HOSTILE if each.split(" ")[0] in ("INSERT", "DELETE", "CREATE", "DROP")],
+)
+def test_the_connection_itself_refuses_to_write(db: Path, statement: str) -> None:
+    """Without the authorizer too, and where the file could be written to (`query_only`)."""
+    with sqlite3.connect(db) as connection:
+        safe_sql._lock(connection, SqlLimits())
+        connection.set_authorizer(None)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            connection.execute(statement)
+    connection.close()
 
 
 def test_reading_is_allowed(db: Path) -> None:
