@@ -374,6 +374,27 @@ async def test_cancelled_in_mid_body_leaves_no_connection(start: Start) -> None:
     assert (await asking.page()).records == [{"id": "a"}]
 
 
+async def test_one_answer_at_a_time_is_parsed_and_taken(start: Start) -> None:
+    """I7: however many answers come at once, the records of one of them are in memory."""
+    _, asking = await start(always(data=answer()))
+    inside = most = 0
+
+    async def take(_page: Page) -> None:
+        nonlocal inside, most
+        inside += 1
+        most = max(most, inside)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        inside -= 1
+
+    async def ask() -> None:
+        slot = await asking.throttle.slot()
+        await asking.client.page("/memo", "memoList", None, slot, take=take)
+
+    await asyncio.gather(*(ask() for _ in range(8)))
+    assert most == 1
+
+
 async def test_a_stop_ends_the_wait_before_a_retry(start: Start) -> None:
     """Nobody waits a minute for a retry that will not come."""
     _, asking = await start(always(data=answer(b"")), backoff_s=300.0, max_backoff_s=300.0)

@@ -22,7 +22,7 @@ from salesmap_async.exact_json import without_lone_surrogates
 from salesmap_async.publish.build import BuildRequest, build_snapshot
 from salesmap_async.publish.manifest import ManifestRow
 from salesmap_async.publish.repair import repair
-from salesmap_async.publish.rows import table_sha256
+from salesmap_async.publish.rows import rows_at_once, table_sha256
 from salesmap_async.publish.schema import OVERFLOW
 from salesmap_async.sqlite_file import quoted
 from tests.support.built import build, reading, rows_of
@@ -599,3 +599,9 @@ def test_a_full_disk_is_a_publish_error_that_leaves_nothing(
         _build_from(work_db)
     assert "disk" in caught.value.cure
     assert [each.name for each in tmp_path.iterdir()] == ["work.db"]
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(1, 200), (100, 200), (1_900, 10), (30_000, 1)])
+def test_rows_in_memory_are_bounded_by_their_values(columns: int, rows: int) -> None:
+    """I7: memory grows neither with the records nor with the fields."""
+    assert rows_at_once(columns) == rows

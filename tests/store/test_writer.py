@@ -12,6 +12,7 @@ import pytest
 
 from salesmap_async.errors import StoreError
 from salesmap_async.events import CheckpointCommitted, Event, Warned, ignore
+from salesmap_async.store import writer as writer_module
 from salesmap_async.store.checkpoint import read_mirror, write_mirror
 from salesmap_async.store.laying import MOST_SHAPES, LaidPage, LaidRecord, came
 from salesmap_async.store.page_write import PageWrite
@@ -209,6 +210,30 @@ async def test_half_a_page_is_rolled_back(tmp_path: Path) -> None:
             await writer.write(page(writer, 1, ["b"], laid=LaidPage(records=[good, bad])))
     assert stored_ids(tmp_path) == ["a"]
     assert seen_from_outside(tmp_path) == (1, '{"cursor":"a"}')
+
+
+async def test_what_waits_for_the_disk_is_bounded_by_its_size(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """I7: a page more than MOST_QUEUED waits with its caller, however few pages are queued."""
+    monkeypatch.setattr(writer_module, "MOST_QUEUED", 1)
+    disk_is_there, busy = asyncio.Event(), asyncio.Event()
+
+    async def hold(_connection: object) -> None:
+        busy.set()
+        await disk_is_there.wait()
+
+    async with new_writer(tmp_path) as writer:
+        holding = asyncio.create_task(writer.run(hold))
+        await busy.wait()
+        await writer.write(page(writer, 0, ["p1"]))
+        second = asyncio.create_task(writer.write(page(writer, 1, ["p2"])))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert not second.done()
+        disk_is_there.set()
+        await asyncio.gather(holding, second)
+    assert stored_ids(tmp_path) == ["p1", "p2"]
 
 
 async def test_a_failing_job_is_told_to_its_caller(tmp_path: Path) -> None:

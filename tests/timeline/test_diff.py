@@ -190,6 +190,21 @@ def test_types_are_compared_as_they_are_stored(tmp_path: Path) -> None:
         assert comparison.table("deal").changed == 2
 
 
+def test_two_rows_without_an_id_do_not_hide_whose_id_is_unique(tmp_path: Path) -> None:
+    """A DB without primary keys: what has an id is compared by it all the same."""
+    pair = [tmp_path / "old.db", tmp_path / "new.db"]
+    for path, value in zip(pair, ("old", "new"), strict=True):
+        with closing(sqlite3.connect(path)) as connection:
+            connection.execute("CREATE TABLE deal (id, x)")
+            connection.executemany(
+                "INSERT INTO deal VALUES (?, ?)", [(None, 1), (None, 2), ("a", value), ("b", 1)]
+            )
+            connection.commit()
+    with comparing(*pair) as comparison:
+        found = comparison.table("deal")
+    assert (found.changed, found.keyless) == (1, (0, 0))
+
+
 def test_the_command(pair: tuple[Path, Path], tmp_path: Path) -> None:
     """Text, JSON, HTML, Excel; an exit code where it is asked for; nothing on equal snapshots."""
     old, new = (path.name for path in pair)
