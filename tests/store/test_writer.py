@@ -230,9 +230,10 @@ async def test_what_waits_for_the_disk_is_bounded_by_its_size(
         second = asyncio.create_task(writer.write(page(writer, 1, ["p2"])))
         for _ in range(20):
             await asyncio.sleep(0)
-        assert not second.done()
+        waited = not second.done()
         disk_is_there.set()
         await asyncio.gather(holding, second)
+    assert waited
     assert stored_ids(tmp_path) == ["p1", "p2"]
 
 
