@@ -10,7 +10,14 @@ from pathlib import Path
 import click
 
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
-from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_faults, serve
+from salesmap_async.sandbox import (
+    SANDBOX_TOKEN,
+    USUAL_MIX,
+    Workspace,
+    load_faults,
+    serve,
+    work_a_day,
+)
 
 
 @click.command()
@@ -68,6 +75,14 @@ from salesmap_async.sandbox import SANDBOX_TOKEN, USUAL_MIX, Workspace, load_fau
     type=click.Path(path_type=Path),
     help="JSON file with scripted faults: which request goes wrong, and how.",
 )
+@click.option(
+    "--evolve",
+    "days",
+    type=int,
+    multiple=True,
+    metavar="SEED",
+    help="After a day of work in the CRM: new, moved, won, lost ...; may be repeated.",
+)
 @click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
 @click.option(
     "--used-by-others",
@@ -88,6 +103,7 @@ def sandbox(
     absent: float,
     latency_s: float,
     faults_file: Path | None,
+    days: Sequence[int],
     no_quota: bool,
     used_by_others: int,
     token: str,
@@ -99,15 +115,18 @@ def sandbox(
     `run --base-url http://127.0.0.1:8765/api/v2` with the token that it prints.
     """
     try:
+        workspace = Workspace.generate(
+            records=records,
+            seed=seed,
+            mix=_shares(mix),
+            forms=forms,
+            wide_fields=wide_fields,
+            absent=absent,
+        )
+        for day in days:
+            work_a_day(workspace, day)
         serving = serve(
-            Workspace.generate(
-                records=records,
-                seed=seed,
-                mix=_shares(mix),
-                forms=forms,
-                wide_fields=wide_fields,
-                absent=absent,
-            ),
+            workspace,
             port=port,
             latency_s=latency_s,
             faults=load_faults(faults_file) if faults_file else (),
