@@ -32,3 +32,8 @@ def krw(value: object) -> int | None:
 def eok(amount_krw: int) -> float:
     """Return whole KRW as 억."""
     return amount_krw / KRW_PER_EOK
+
+
+def in_eok(amount_krw: int) -> str:
+    """Return an amount as people say it: `1.25억`."""
+    return f"{eok(amount_krw):,.2f}억"

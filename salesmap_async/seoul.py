@@ -5,7 +5,7 @@ Korea has no daylight saving time, so a fixed offset is exact and needs no time-
 
 from __future__ import annotations
 
-from datetime import date, datetime, timedelta, timezone
+from datetime import UTC, date, datetime, time, timedelta, timezone
 
 from salesmap_async.times import moment_of
 
@@ -34,3 +34,19 @@ def seoul_year(value: object) -> int | None:
     """Return the year in Seoul of an ISO 8601 text."""
     moment = seoul_time(value)
     return None if moment is None else moment.year
+
+
+def day_named(word: str, *, now: datetime | None = None) -> date | None:
+    """Return the day that `today`, `yesterday` or an ISO date names; None for another word."""
+    today = (now or datetime.now(UTC)).astimezone(SEOUL).date()
+    if word in ("today", "yesterday"):
+        return today - timedelta(days=word == "yesterday")
+    try:
+        return date.fromisoformat(word)
+    except ValueError:
+        return None
+
+
+def end_of(day: date) -> datetime:
+    """Return the moment at which a day ends in Seoul."""
+    return datetime.combine(day + timedelta(days=1), time(), SEOUL)

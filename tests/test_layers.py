@@ -38,9 +38,10 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("api", "store"),
     ("collect",),
     ("publish",),
+    ("timeline",),
     ("run",),
     ("operate",),
-    ("export", "fleet", "timeline"),
+    ("export", "fleet"),
     ("sandbox",),
     ("docs",),
     ("dashboard",),
@@ -76,6 +77,7 @@ TYPING_ONLY = {
     ("cli.fleet", "fleet.config"): "imported when the runs begin",
     ("cli.fleet", "fleet.runs"): "imported when the runs begin",
     ("cli.run", "cli.progress"): "imported when the run begins",
+    ("cli.timeline", "timeline.lives"): "imported when the timeline is opened",
     ("cli.run", "run.snapshot"): "imported when the run begins",
 }
 

@@ -64,9 +64,9 @@ def diff(
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
         attempt.next_command = lambda error: _next_command(settings, error)
+        from salesmap_async.operate.states import States
         from salesmap_async.timeline.difference import comparing
         from salesmap_async.timeline.report import Report
-        from salesmap_async.timeline.states import States
 
         states = States.of(settings)
         newer = states.newest() if new is None else states.named(new)

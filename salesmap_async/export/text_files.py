@@ -65,6 +65,11 @@ _Q, _QQ = '"', '""'
 _SUSPICIOUS = frozenset("=+-@\t\r\n \v\f\x1c\x1d\x1e\x1f\x85\xa0\u3000")
 
 
+def formula_safe(value: Any) -> Any:
+    """Return a value with a `'` before a text that a spreadsheet would take for a formula."""
+    return "'" + value if isinstance(value, str) and _FORMULA.match(value) else value
+
+
 def write_jsonl(table: ExportTable, file: TextIO, losses: Losses, progress: Progress) -> int:
     """Write a table as JSON Lines; return its number of rows."""
     names = [column.name for column in table.columns]

@@ -215,13 +215,17 @@ class Comparison:
             found |= dict(zip(present, row, strict=True)) if row else {}
         return found
 
-    def rows(self, schema: str, sql: str) -> list[tuple[Any, ...]]:
-        """Return the rows of a query over one of the two, `{}` standing for it."""
-        return self._connection.execute(sql.format(schema)).fetchall()
+    def columns(self, table: str) -> tuple[str, ...]:
+        """Return the columns of a table that either of the two has."""
+        both = (*self._columns("main", table), *self._columns("old", table))
+        return tuple(dict.fromkeys(both))
 
-    def has(self, schema: str, table: str, column: str) -> bool:
-        """Tell whether one of the two has a column."""
-        return column in self._columns(schema, table)
+    def pipelines(self) -> list[tuple[Any, Any]]:
+        """Return name and stages of each deal pipeline, where the new snapshot has them."""
+        if not {"name", "pipelineStageList"} <= set(self._columns("main", "deal_pipeline")):
+            return []
+        rows = self._connection.execute("SELECT name, pipelineStageList FROM main.deal_pipeline")
+        return rows.fetchall()
 
     def shown(self, field_name: str, value: Any) -> Any:
         """Return a value for people: the name of a record where a link names one."""

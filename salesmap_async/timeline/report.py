@@ -6,23 +6,42 @@ import html
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from datetime import datetime
 from itertools import islice
-from typing import Any, TextIO
+from pathlib import Path
+from typing import Any, Protocol, TextIO
 
-from salesmap_async.operate.look import SnapshotFile
+from salesmap_async.money import in_eok
 from salesmap_async.timeline.difference import Change, Comparison, TableDifference
-from salesmap_async.timeline.sales import DEALS, KINDS, SalesEvent, said_in_eok, sales_events
+from salesmap_async.timeline.sales import (
+    DEALS,
+    KINDS,
+    SalesEvent,
+    deal_changes,
+    sales_events,
+)
 
 MOST_SHOWN = 10
 """Records of a kind that the text shows; JSON and HTML show all."""
+
+
+class Side(Protocol):
+    """One of two snapshots, as a report names it."""
+
+    @property
+    def path(self) -> Path: ...
+    @property
+    def run_tag(self) -> str | None: ...
+    @property
+    def captured_at(self) -> datetime | None: ...
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
     """A difference to be told: the two snapshots, and what changed in each table."""
 
-    old: SnapshotFile
-    new: SnapshotFile
+    old: Side
+    new: Side
     comparison: Comparison
     tables: Sequence[TableDifference]
 
@@ -34,7 +53,13 @@ class Report:
     def events(self) -> Iterator[SalesEvent]:
         """Yield what happened to the deals, where these were compared."""
         deals = next((each for each in self.tables if each.table == DEALS), None)
-        return iter(()) if deals is None else sales_events(self.comparison, deals)
+        if deals is None:
+            return iter(())
+        return sales_events(
+            deal_changes(self.comparison, deals),
+            pipelines=self.comparison.pipelines(),
+            organization=lambda each: self.comparison.name_of("organization", each),
+        )
 
 
 # -- JSON -----------------------------------------------------------------------------------------
@@ -97,7 +122,7 @@ def _json(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False)
 
 
-def _about(file: SnapshotFile) -> dict[str, Any]:
+def _about(file: Side) -> dict[str, Any]:
     captured = file.captured_at.isoformat(timespec="seconds") if file.captured_at else None
     return {"file": str(file.path), "run_tag": file.run_tag, "captured_at": captured}
 
@@ -133,7 +158,7 @@ def _sales_lines(report: Report, *, summary: bool) -> Iterator[str]:
     for kind in KINDS:
         if not counts[kind]:
             continue
-        yield f"  {kind:<12} {counts[kind]:>7,}  {said_in_eok(sums[kind]):>12}"
+        yield f"  {kind:<12} {counts[kind]:>7,}  {in_eok(sums[kind]):>12}"
         if not summary:
             yield from (f"      {_event_line(each)}" for each in shown[kind])
             yield from _more(counts[kind], "      ")
@@ -142,9 +167,7 @@ def _sales_lines(report: Report, *, summary: bool) -> Iterator[str]:
 def _event_line(event: SalesEvent) -> str:
     parts = [event.name or event.deal_id, event.organization, event.owner]
     moved = f"{event.old} -> {event.new}" if event.old else event.new
-    return (
-        " | ".join(part for part in (*parts, moved) if part) + f" | {said_in_eok(event.amount_krw)}"
-    )
+    return " | ".join(part for part in (*parts, moved) if part) + f" | {in_eok(event.amount_krw)}"
 
 
 def _table_lines(comparison: Comparison, table: TableDifference, *, summary: bool) -> Iterator[str]:
@@ -193,7 +216,7 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _said_of(file: SnapshotFile) -> str:
+def _said_of(file: Side) -> str:
     when = f"{file.captured_at:%Y-%m-%d %H:%M} UTC" if file.captured_at else "unknown time"
     return f"{file.run_tag or file.path.name} ({when})"
 
@@ -226,7 +249,7 @@ def write_html(report: Report, out: TextIO, *, summary: bool) -> None:
             out, "Deals", ("what", "deal", "organization", "owner", "from", "to", "amount"),
             (
                 (e.kind, e.name or e.deal_id, e.organization, e.owner, e.old, e.new,
-                 said_in_eok(e.amount_krw))
+                 in_eok(e.amount_krw))
                 for e in report.events()
             ),
         )  # fmt: skip

@@ -17,10 +17,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from salesmap_async.errors import UsageError
+from salesmap_async.operate.states import States
 from salesmap_async.settings import Settings
 from salesmap_async.timeline.difference import comparing
-from salesmap_async.timeline.sales import sales_events
-from salesmap_async.timeline.states import States
+from salesmap_async.timeline.sales import deal_changes, sales_events
 from tests.support.built import build
 from tests.support.cli_process import cli, no_process_is_left
 from tests.support.dashboard_db import change
@@ -88,7 +88,8 @@ def test_a_planted_pair_is_counted_exactly(pair: tuple[Path, Path]) -> None:
 def test_what_happened_in_sales(pair: tuple[Path, Path]) -> None:
     """New, won, lost, moved, more or less money, another owner, gone: each with its amount."""
     with comparing(*pair) as comparison:
-        events = list(sales_events(comparison, comparison.table("deal")))
+        changes = deal_changes(comparison, comparison.table("deal"))
+        events = list(sales_events(changes, pipelines=(), organization=lambda _: None))
     assert Counter((each.kind, each.deal_id, each.amount_krw) for each in events) == Counter(
         [
             ("new", "new", 250_000_000),

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, time, timedelta
+from datetime import date, datetime
 from pathlib import Path
 
 from salesmap_async.errors import UsageError
 from salesmap_async.operate.backups import list_backups
 from salesmap_async.operate.look import SnapshotFile, look_at
-from salesmap_async.seoul import SEOUL
+from salesmap_async.seoul import SEOUL, day_named, end_of
 from salesmap_async.settings import Settings
 
 
@@ -53,13 +53,9 @@ class States:
 
     def named(self, word: str, *, now: datetime | None = None) -> SnapshotFile:
         """Return what `word` means. Raises UsageError, with what there is."""
-        now = now or datetime.now(UTC)
-        today = now.astimezone(SEOUL).date()
         if word in ("latest", "today"):
             return self.newest()
-        if word == "yesterday":
-            return self._valid_at_end_of(today - timedelta(days=1))
-        if (day := _day(word)) is not None:
+        if (day := day_named(word, now=now)) is not None:
             return self._valid_at_end_of(day)
         of_run = [each for each in self.files if word in (each.run_tag, each.path.name)]
         if of_run:
@@ -74,8 +70,7 @@ class States:
         )
 
     def _valid_at_end_of(self, day: date) -> SnapshotFile:
-        end = datetime.combine(day + timedelta(days=1), time(), SEOUL)
-        valid = [each for each in self.files if _read_at(each) < end]
+        valid = [each for each in self.files if _read_at(each) < end_of(day)]
         if not valid:
             raise UsageError(
                 f"no snapshot that is there was read by the end of {day}; there are "
@@ -87,13 +82,6 @@ class States:
 
 def _read_at(file: SnapshotFile) -> datetime:
     return file.captured_at or file.changed_at
-
-
-def _day(word: str) -> date | None:
-    try:
-        return date.fromisoformat(word)
-    except ValueError:
-        return None
 
 
 def _listed(files: Sequence[SnapshotFile]) -> str:
