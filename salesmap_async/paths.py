@@ -54,6 +54,10 @@ class RunPaths:
         return self.backup_dir / name
 
     @property
+    def timeline_db(self) -> Path:
+        return timeline_path(self.final_db)
+
+    @property
     def log_file(self) -> Path:
         return self.log_dir / f"salesmap_snapshot_{self.run_tag}.log"
 
@@ -77,6 +81,11 @@ class RunPaths:
 def history_path(log_dir: Path) -> Path:
     """Return the run history that all final DBs of one log folder share."""
     return log_dir / "run_history.jsonl"
+
+
+def timeline_path(final_db: Path) -> Path:
+    """Return the file that keeps what changed from snapshot to snapshot of `final_db`."""
+    return final_db.with_name(f"{final_db.stem}_timeline.db")
 
 
 def lock_path(final_db: Path) -> Path:

@@ -90,6 +90,9 @@ class Settings:
         env="SALESMAP_KEEP_BACKUPS",
     )
     no_backup: bool = _option(False, "Replace the final DB without a backup.")
+    no_timeline: bool = _option(
+        False, "Keep no record of what changed in <DB>_timeline.db.", env="SALESMAP_NO_TIMELINE"
+    )
     log_dir: Path = _option(Path("logs"), "Logs, run history, manifests.", env="SALESMAP_LOG_DIR")
     checkpoint_dir: Path = _option(
         Path("logs/checkpoints"), "Unpublished data of runs.", env="SALESMAP_CHECKPOINT_DIR"

@@ -40,6 +40,7 @@ def make_settings(tmp_path: Path) -> MakeSettings:
             "backoff_s": 0.01,
             "max_backoff_s": 0.05,
             "request_timeout_s": 5,
+            "no_timeline": True,  # what feeds one is tested in tests/timeline
         }
         return Settings(**(usual | overrides))
 

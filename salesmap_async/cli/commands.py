@@ -28,6 +28,7 @@ COMMANDS: Mapping[str, str] = {
         "Show what changed between two snapshots: records, their fields, and what it means in "
         "sales."
     ),
+    "timeline": "Give back any earlier day, and tell what changed since.",
     "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
     "fleet": "Keep a snapshot of each of many workspaces, named in one file.",
     "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
+from salesmap_async.money import in_eok
 from salesmap_async.times import span
 
 _UNITS = (("kB", 1e3), ("MB", 1e6), ("GB", 1e9))
@@ -38,3 +41,18 @@ def clock(then: datetime | None) -> str:
 def number(count: int | None) -> str:
     """Return a count with commas; `-` for None."""
     return "-" if count is None else f"{count:,}"
+
+
+def change_lines(changes: Mapping[str, Any]) -> tuple[list[str], list[str]]:
+    """Return what changed, per table and in sales: `deal +3 -1 ~12`, `2 won 0.45억`."""
+    signs = {"new": "+", "gone": "-", "changed": "~"}
+    tables = []
+    for table, counts in changes.get("tables", {}).items():
+        said = [f"{sign}{counts[each]:,}" for each, sign in signs.items() if counts.get(each)]
+        if said:
+            tables.append(f"{table} {' '.join(said)}")
+    sales = [
+        f"{count:,} {kind} {in_eok(amount)}"
+        for kind, (count, amount) in changes.get("sales", {}).items()
+    ]
+    return tables, sales

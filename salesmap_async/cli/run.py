@@ -33,6 +33,14 @@ SANDBOX_RECORDS = 3000
     help=f"Snapshot a built-in, invented workspace into {SANDBOX_DB}; needs no token.",
 )
 @click.option(
+    "--evolve",
+    "days",
+    type=int,
+    multiple=True,
+    metavar="SEED",
+    help="With --sandbox: after a day of work in that workspace; may be repeated.",
+)
+@click.option(
     "--progress/--no-progress",
     default=None,
     help="Bars, or plain lines; default: bars on a terminal.",
@@ -42,6 +50,7 @@ SANDBOX_RECORDS = 3000
 def run(
     token_file: Path | None,
     sandbox: bool,
+    days: tuple[int, ...],
     progress: bool | None,
     quiet: bool,
     verbose: bool,
@@ -70,7 +79,7 @@ def run(
             error, settings, sandbox=sandbox, token_file=token_file
         )
         try:
-            report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox))
+            report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox, days=days))
         except asyncio.CancelledError:  # a second signal before the run had begun
             click.echo("salesmap-async: stopped; nothing was touched.", err=True)
             raise SystemExit(130) from None
@@ -97,7 +106,9 @@ def _next_command(
     )
 
 
-async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) -> RunReport:
+async def _snapshot(
+    settings: Settings, verbosity: Verbosity, *, sandbox: bool, days: tuple[int, ...]
+) -> RunReport:
     from contextlib import AsyncExitStack
 
     from salesmap_async.cli.progress import progress_listener
@@ -109,10 +120,12 @@ async def _snapshot(settings: Settings, verbosity: Verbosity, *, sandbox: bool) 
     async with AsyncExitStack() as stack:
         stack.enter_context(stopping_on_signals(stop))
         if sandbox:
-            from salesmap_async.sandbox import Sandbox, Workspace
+            from salesmap_async.sandbox import Sandbox, Workspace, work_a_day
 
             token = "sandbox-token"  # noqa: S105  (the sandbox's own, worth nothing)
             workspace = Workspace.generate(records=SANDBOX_RECORDS)
+            for day in days:
+                work_a_day(workspace, day)
             server = await stack.enter_async_context(Sandbox(workspace, token=token))
             settings = dataclasses.replace(settings, base_url=server.base_url, token=Secret(token))
         listener = stack.enter_context(progress_listener(verbosity))

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
-from salesmap_async.cli.figures import number, size
+from salesmap_async.cli.figures import change_lines, number, size
 from salesmap_async.cli.options import path_options
 from salesmap_async.operate.runs import RunEntry, RunHistory, read_runs
 from salesmap_async.paths import history_path
@@ -26,6 +26,7 @@ from salesmap_async.settings import Settings
 @click.command()
 @path_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list with every detail.")
+@click.option("--changes", is_flag=True, help="Show what each run's snapshot changed.")
 @click.option(
     "--limit",
     type=click.IntRange(min=0),
@@ -33,7 +34,7 @@ from salesmap_async.settings import Settings
     show_default=True,
     help="How many of the newest runs to list; 0 lists all.",
 )
-def runs(as_json: bool, limit: int, **options: Any) -> None:
+def runs(as_json: bool, changes: bool, limit: int, **options: Any) -> None:
     """List the runs of the final DB, newest first."""
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
@@ -45,7 +46,7 @@ def runs(as_json: bool, limit: int, **options: Any) -> None:
             return
         console = table_console()
         if history.runs:
-            console.print(_table(history.runs))
+            console.print(_changes(history.runs) if changes else _table(history.runs))
         for line in _remarks(settings, history):
             console.print(Text(printable(line)), soft_wrap=True)
 
@@ -67,6 +68,21 @@ def _table(entries: tuple[RunEntry, ...]) -> Table:
             number(run.refusals),
             size(run.size_bytes),
         )
+    return table
+
+
+def _changes(entries: tuple[RunEntry, ...]) -> Table:
+    table = Table(box=None, padding=(0, 1, 0, 0), pad_edge=False)
+    for heading in ("run", "records", "sales"):
+        table.add_column(heading, overflow="fold")
+    for run in entries:
+        if run.changes is not None:
+            tables, sales = change_lines(run.changes)
+            table.add_row(
+                Text(printable(run.run_tag)),
+                Text(printable("; ".join(tables) or "nothing has changed")),
+                Text(printable("; ".join(sales) or "-")),
+            )
     return table
 
 

@@ -18,6 +18,7 @@ from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
+from salesmap_async.operate.timeline import TimelineLook
 from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.run.history import NOT_STARTED, PUBLISHED
 from salesmap_async.run.log import printable
@@ -71,6 +72,7 @@ def _lines(found: Status) -> Iterator[str]:
     sections = (
         ("final DB", _final_db(found)),
         ("backup", _backup(found)),
+        ("timeline", timeline_lines(found.settings, found.timeline)),
         ("checkpoint", _checkpoint(found.checkpoint, found.run)),
         ("temporary", _temporary(found)),
         ("manifest", _reports(found)),
@@ -80,6 +82,19 @@ def _lines(found: Status) -> Iterator[str]:
         for line in lines:
             yield f"{label:<{_LABEL_WIDTH}}{line}"
             label = ""
+
+
+def timeline_lines(settings: Settings, timeline: TimelineLook | None) -> Iterator[str]:
+    """Yield what the timeline holds."""
+    if timeline is None:
+        yield "none" if settings.no_timeline else "none yet: the next run begins it"
+    elif timeline.problem:
+        yield f"{timeline.path} cannot be read: {timeline.problem}"
+    else:
+        lag = "" if timeline.is_current else "; the next run feeds the present snapshot"
+        since = f" since {timeline.first_at:%Y-%m-%d}" if timeline.first_at else ""
+        states = "1 state" if len(timeline.states) == 1 else f"{len(timeline.states)} states"
+        yield f"{timeline.path.name}, {states}{since}, {size(timeline.size_bytes)}{lag}"
 
 
 def _about_the_run(found: Status) -> Iterator[str]:

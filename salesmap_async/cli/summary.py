@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import asdict
 from io import StringIO
 
 import click
@@ -11,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.cli.figures import change_lines
 from salesmap_async.publish.manifest import ManifestRow
 from salesmap_async.run.floor import Floor
 from salesmap_async.run.log import printable
@@ -74,6 +77,14 @@ def _floor(floor: Floor) -> str:
     return f"{floor.seconds:.1f} s: {floor.pages:,} pages x {floor.page_s:.3g} s, {bound}"
 
 
+def _changes(report: RunReport) -> Iterator[str]:
+    """Yield what the snapshot changed, where that is known and something did."""
+    tables, sales = ([], []) if report.changes is None else change_lines(asdict(report.changes))
+    for label, said in (("changes", tables), ("sales", sales)):
+        if said:
+            yield f"{label:<11}{'; '.join(said)}"
+
+
 def _lines(report: RunReport) -> list[str]:
     paths = report.paths
     traffic = report.traffic
@@ -81,10 +92,12 @@ def _lines(report: RunReport) -> list[str]:
         f"{traffic.requests:,} requests in {traffic.seconds:.1f} s; floor {_floor(report.floor)}",
         f"{traffic.retries} retries, {traffic.refusals} refused (429), "
         f"{traffic.waited_s:.0f} s waited for the quota",
+        *_changes(report),
         f"final DB   {paths.final_db}",
         f"backup     {paths.backup_db if paths.backup_db.exists() else 'none'}",
         f"log        {paths.log_file}",
         f"manifest   {paths.manifest_json}",
         f"history    {paths.history_file}",
+        f"timeline   {paths.timeline_db if paths.timeline_db.exists() else 'none'}",
     ]
     return lines + [f"warning    {printable(text)}" for text in report.warnings]

@@ -28,6 +28,7 @@ from salesmap_async.operate.backups import has_readable_backup
 from salesmap_async.operate.freshness import freshness
 from salesmap_async.operate.look import SnapshotFile, look_at
 from salesmap_async.operate.runs import read_runs
+from salesmap_async.operate.timeline import look_at_timeline
 from salesmap_async.paths import lock_path
 from salesmap_async.publish.damage import damage_in
 from salesmap_async.run.checks import Finding, machine_checks
@@ -60,6 +61,7 @@ def examine_locally(settings: Settings, *, deep: bool = False) -> Iterator[Findi
     yield from (_sidecar(settings.db_path, each) for each in beside)
     yield _users(settings.db_path, beside)
     yield _final_db(final, settings.db_path, has_backup=has_readable_backup(settings))
+    yield _timeline(settings, deep=deep)
     yield _token(settings)
 
 
@@ -184,6 +186,22 @@ def _is_being_written(final_db: Path) -> bool:
     except OSError:
         return False
     return False
+
+
+def _timeline(settings: Settings, *, deep: bool) -> Finding:
+    what, found = "timeline", look_at_timeline(settings, deep=deep)
+    if found is None:
+        return Finding(what=what, level="ok", said="none yet: a run begins it")
+    if found.problem:
+        return Finding(
+            what=what,
+            level="warning",
+            said=f"{found.path} cannot be read: {found.problem}; runs publish without it",
+            cure="move that file away: the next run begins a new one",
+        )
+    lag = "" if found.is_current else "; the next run feeds the present snapshot"
+    said = f"states of {len(found.states)} runs, {found.size_bytes >> 20:,} MiB{lag}"
+    return Finding(what=what, level="ok", said=said)
 
 
 def _final_db(final: SnapshotFile | None, path: Path, *, has_backup: bool) -> Finding:

@@ -37,7 +37,8 @@ class RunEntry:
     `started_at` is its last start. `seconds` counts the reading of all starts, or from the start
     to the end where only those are known; `rows` what was published, or else read. None: unknown.
     A start that was refused is an entry of its own, with no `starts`.
-    `size_bytes` is the published file's.
+    `size_bytes` is the published file's; `changes` what the run's snapshot changed, by table and in
+    sales, None where that is unknown.
     """
 
     run_tag: str
@@ -54,6 +55,7 @@ class RunEntry:
     size_bytes: int | None = None
     pid: int | None = None
     error: str = ""
+    changes: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,6 +178,7 @@ def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
         size_bytes=line.size_bytes,
         pid=line.pid,
         error=line.error or "",
+        changes=line.changes,
     )
 
 

@@ -25,6 +25,7 @@ from salesmap_async.operate.runs import (
     history_of,
     read_runs,
 )
+from salesmap_async.operate.timeline import TimelineLook, look_at_timeline
 from salesmap_async.paths import RunPaths
 from salesmap_async.run.history import NOT_STARTED, PUBLISHED, RESTORE
 from salesmap_async.run.plan import make_plan
@@ -91,6 +92,7 @@ class Status:
     final: SnapshotFile | None
     final_sidecars: tuple[Path, ...]
     backups: tuple[SnapshotFile, ...]
+    timeline: TimelineLook | None
     own_backup: SnapshotFile | None
     checkpoint: Checkpoint | None
     leftovers: tuple[Leftover, ...]
@@ -124,6 +126,7 @@ def read_status(settings: Settings, run_tag: str | None = None) -> Status:
         final=final,
         final_sidecars=sidecars(settings.db_path),
         backups=backups,
+        timeline=look_at_timeline(settings),
         own_backup=next((b for b in backups if paths and b.path == paths.backup_db), None),
         checkpoint=checkpoint,
         leftovers=leftovers_of(paths) if paths else (),

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Literal
 
 from salesmap_async.files import is_full
+from salesmap_async.paths import timeline_path
 from salesmap_async.publish.kept import backups_of
 from salesmap_async.settings import Settings, option_flag
 
@@ -150,6 +151,14 @@ def _space_on(settings: Settings, folder: Path, names: list[str], size: int) -> 
             said=f"{said}; {settings.keep_backups} backups will take {to_come >> 20:,} MiB more",
             cure="lower --keep-backups, or use another --backup-dir",
         )
+    first_feeding = _timeline_to_come(settings, size) if "db_path" in names else 0
+    if free < needed + to_come + first_feeding:
+        return Finding(
+            what=DISK_SPACE,
+            level="warning",
+            said=f"{said}; the timeline will take {first_feeding >> 20:,} MiB more",
+            cure="free some space, or leave it out with --no-timeline",
+        )
     return Finding(
         what=DISK_SPACE, level="ok", said=f"{said}; a run needs about {needed >> 20:,} MiB"
     )
@@ -210,6 +219,13 @@ def _backups_to_come(settings: Settings) -> int:
     except OSError:
         present = 0
     return 0 if settings.no_backup else max(0, settings.keep_backups - present)
+
+
+def _timeline_to_come(settings: Settings, size: int) -> int:
+    """Return what the timeline will take beside the final DB: at first as much as that."""
+    if settings.no_timeline:
+        return 0
+    return max(0, size * 11 // 10 - _size_of(timeline_path(settings.db_path)))
 
 
 def _file_systems(settings: Settings) -> Iterator[Finding]:

@@ -37,7 +37,8 @@ class Line:
     """What a line says; None for what it does not say, or says in no form that is understood.
 
     Times are the texts of the file (ISO 8601, UTC), which sort as they are. `seconds` and the
-    counts are those of all starts of the run; `rows` are by table, of what was published.
+    counts are those of all starts of the run; `rows` are by table, of what was published. `changes`
+    are `tables` and `sales`, as `run.timeline_step` counts them.
     """
 
     run_tag: str
@@ -54,6 +55,7 @@ class Line:
     size_bytes: int | None = None
     pid: int | None = None
     error: str | None = None
+    changes: Mapping[str, Any] | None = None
 
     @classmethod
     def of(cls, record: Mapping[str, Any]) -> Self | None:
@@ -76,6 +78,7 @@ class Line:
             size_bytes=_whole(record.get("size_bytes")),
             pid=_whole(record.get("pid")),
             error=_text(record.get("error")),
+            changes=_object(record.get("changes")),
         )
 
     def over(self, older: Self) -> Self:
@@ -326,6 +329,10 @@ def _rows(tables: object) -> Mapping[str, int] | None:
         name: _whole(each.get("rows")) for name, each in tables.items() if isinstance(each, dict)
     }
     return {name: count for name, count in rows.items() if count is not None}
+
+
+def _object(value: object) -> Mapping[str, Any] | None:
+    return value if isinstance(value, dict) else None
 
 
 def _text(value: object) -> str | None:

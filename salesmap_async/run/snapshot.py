@@ -1,4 +1,4 @@
-"""One run, top to bottom: plan, lock, read, publish, history.
+"""One run, top to bottom: plan, lock, read, publish, timeline, history.
 
 I4: whatever happens, the final DB is the old one or the complete new one. A run is finished when
 its published line is in the history; started again before that, it does the steps that are left.
@@ -55,6 +55,7 @@ from salesmap_async.run.reading import (
     read_collected,
 )
 from salesmap_async.run.record import RunRecord, noting_refusals
+from salesmap_async.run.timeline_step import Changes, feed_timeline
 from salesmap_async.settings import PARTIAL_FIELDS, Settings
 from salesmap_async.sqlite_file import temporary_files_in
 from salesmap_async.stop import Stop
@@ -70,6 +71,7 @@ class RunReport:
 
     `tables` are the manifest's rows. `table_seconds` runs from a table's first page to its last.
     `traffic` counts all starts of the run; `floor` is what its reading could have taken at best.
+    `changes`: since the snapshot before, None where the timeline was not fed.
     """
 
     run_tag: str
@@ -78,6 +80,7 @@ class RunReport:
     table_seconds: Mapping[str, float]
     traffic: Traffic
     floor: Floor
+    changes: Changes | None
     warnings: tuple[str, ...]
 
 
@@ -158,7 +161,10 @@ class _Run:
             await self._read(published, webforms)
             collected = await _in_thread(self._collected)
             manifest = await _in_thread(lambda: self._publish(published, collected))
-        self._close(manifest, collected)
+        changes = None
+        if not self._settings.no_timeline:
+            changes = await _in_thread(self._feed_timeline)
+        self._close(manifest, collected, changes)
         return RunReport(
             run_tag=self._paths.run_tag,
             paths=self._paths,
@@ -166,7 +172,15 @@ class _Run:
             table_seconds=collected.table_seconds,
             traffic=collected.traffic,
             floor=collected.floor,
+            changes=changes,
             warnings=tuple(self._warnings),
+        )
+
+    def _feed_timeline(self) -> Changes | None:
+        return feed_timeline(
+            self._paths,
+            was_run=lambda tag: self._settings.paths(tag).has_traces(),
+            tell=self._tell,
         )
 
     def _read_published(self) -> Published | None:
@@ -340,7 +354,9 @@ class _Run:
             **asdict(collected.traffic),
         }
 
-    def _close(self, manifest: tuple[ManifestRow, ...], collected: Collected) -> None:
+    def _close(
+        self, manifest: tuple[ManifestRow, ...], collected: Collected, changes: Changes | None
+    ) -> None:
         """Everything is published: say so in the history, then tidy up. What fails only warns."""
         tables = {
             row.table: {"rows": row.row_count, "columns": row.column_count} for row in manifest
@@ -350,6 +366,7 @@ class _Run:
                 tables=tables,
                 size_bytes=_size_of(self._paths.final_db),
                 warnings=self._warnings,
+                **({} if changes is None else {"changes": asdict(changes)}),
                 **asdict(collected.traffic),
             )
         except PublishError as error:

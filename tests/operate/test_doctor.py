@@ -93,12 +93,16 @@ def test_run_stops_at_the_first_failure_that_doctor_shows(
 
 
 @pytest.mark.parametrize(
-    ("free_mib", "keep", "level"), [(299, 0, "failed"), (301, 0, "ok"), (301, 2, "warning")]
+    ("free_mib", "keep", "level"),
+    [(299, 0, "failed"), (301, 0, "warning"), (411, 0, "ok"), (411, 2, "warning")],
 )
 def test_a_run_needs_the_last_db_three_times_and_room_for_backups(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_mib: int, keep: int, level: str
 ) -> None:
-    """All on one disk: work DB, new DB, backup; backups to come are only warned about."""
+    """All on one disk: work DB, new DB, backup; what is to come is only warned about.
+
+    That is the timeline, 1.1 times the DB, and backups.
+    """
     usage = type("Usage", (), {"free": free_mib << 20})
     monkeypatch.setattr("shutil.disk_usage", lambda _path: usage)
     with (tmp_path / "final.db").open("wb") as file:
