@@ -55,7 +55,7 @@ DASHBOARD_LAYERS: tuple[tuple[str, ...], ...] = (
     ("variables",),
     ("web",),
     ("data",),
-    ("crm", "sales", "operations"),
+    ("changes", "crm", "sales", "operations"),
     ("app", "environment", "server"),
     ("main",),
 )

@@ -13,6 +13,7 @@ from starlette.middleware.cors import CORSMiddleware
 from starlette.staticfiles import StaticFiles
 
 from salesmap_async.commandline import path_command
+from salesmap_async.dashboard.changes import routes as changes_routes
 from salesmap_async.dashboard.crm import routes as crm_routes
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.context import Dashboard
@@ -66,6 +67,7 @@ def create_app(
     add_error_answers(app, doctor_command=doctor)
     app.include_router(crm_routes.router)
     app.include_router(sales_routes.router)
+    app.include_router(changes_routes.router)
     app.include_router(operations_routes.router)
     app.include_router(docs_page.router)
     app.include_router(help_page.router)
@@ -104,9 +106,10 @@ def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
 
 
 def _kept_answers(database: Database) -> Middleware:
-    """Keep answers; those about runs and backups tell of more files than the snapshot."""
-    operations = {getattr(route, "path", "") for route in operations_routes.router.routes}
-    return Middleware(KeptAnswers, state=database.state, of_other_files=operations)
+    """Keep answers; those about runs, backups and changes tell of more files than the snapshot."""
+    routers = (operations_routes.router, changes_routes.router)
+    of_other_files = {getattr(route, "path", "") for each in routers for route in each.routes}
+    return Middleware(KeptAnswers, state=database.state, of_other_files=of_other_files)
 
 
 async def _page() -> FileResponse:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from salesmap_async.api.endpoints import SUBMISSION_TABLE
-from salesmap_async.publish.damage import QUICK_LOOK_S, Examined, examine, is_damage
+from salesmap_async.publish.damage import QUICK_LOOK_S, Examined, examine_quickly, is_damage
 from salesmap_async.publish.published import read_contents
 from salesmap_async.sqlite_file import is_locked, opened, roll_back_leftovers
 from salesmap_async.times import moment_of
@@ -100,6 +100,6 @@ def how_far(examined: Examined) -> str:
 
 def _searched(path: Path) -> Examined:
     try:
-        return examine(path, limit_s=QUICK_LOOK_S)
+        return examine_quickly(path)
     except (sqlite3.Error, OSError):  # locked since it was read: no damage that is known
         return Examined(tables=1, left_out=1)

@@ -8,6 +8,7 @@ import shutil
 import sqlite3
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 
 from salesmap_async.errors import PublishError
@@ -49,6 +50,20 @@ def examine(path: Path, *, limit_s: float | None = None) -> Examined:
         if not is_damage(error):
             raise
         return Examined(damage=str(error))
+
+
+def examine_quickly(path: Path) -> Examined:
+    """Look for damage for at most QUICK_LOOK_S; each state of a file is searched once by a process.
+
+    Raises sqlite3.Error like `examine`, and OSError.
+    """
+    stat = path.stat()
+    return _examine_state(path, (stat.st_ino, stat.st_size, stat.st_mtime_ns))
+
+
+@lru_cache(maxsize=8)
+def _examine_state(path: Path, _state: tuple[int, ...]) -> Examined:
+    return examine(path, limit_s=QUICK_LOOK_S)
 
 
 def damage_in(path: Path) -> str:

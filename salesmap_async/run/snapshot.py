@@ -28,7 +28,7 @@ from salesmap_async.errors import (
 from salesmap_async.events import Event, Listener, Note, Warned, ignore, tell_all, unfailing
 from salesmap_async.outlast import outlast
 from salesmap_async.paths import RunPaths
-from salesmap_async.publish.damage import QUICK_LOOK_S, damage_in, examine
+from salesmap_async.publish.damage import damage_in, examine_quickly
 from salesmap_async.publish.manifest import ManifestRow, RunInfo
 from salesmap_async.publish.publication import (
     Publication,
@@ -226,7 +226,7 @@ class _Run:
         try:
             if self._settings.replace_damaged:
                 return damage_in(final)
-            return examine(final, limit_s=QUICK_LOOK_S).damage
+            return examine_quickly(final).damage
         except sqlite3.Error:  # locked since it was read; publishing waits for that
             return ""
 

@@ -18,6 +18,7 @@ from salesmap_async.publish.published import read_contents
 from salesmap_async.sqlite_file import opened, roll_back_leftovers
 from salesmap_async.timeline.between import sales_between
 from salesmap_async.timeline.feeding import feed
+from salesmap_async.timeline.sales import KINDS
 from salesmap_async.timeline.timeline_file import (
     State,
     fingerprint_of,
@@ -99,4 +100,5 @@ def _changes(timeline: Path) -> Changes:
         for event in sales_between(connection, states[-2], states[-1]):
             count, amount = sums.get(event.kind, (0, 0))
             sums[event.kind] = (count + 1, amount + event.amount_krw)
-        return Changes(tables=states[-1].counts, sales=sums)
+        told = {kind: sums[kind] for kind in KINDS if kind in sums}
+        return Changes(tables=states[-1].counts, sales=told)

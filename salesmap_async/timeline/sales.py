@@ -18,8 +18,9 @@ from salesmap_async.timeline.difference import Change, Comparison, TableDifferen
 
 DEALS = "deal"
 STATUS, AMOUNT, EXPECTED = "상태", "금액", "예상 체결액"
-OWNER, PIPELINE, STAGE = "담당자", "파이프라인", "파이프라인 단계"
-ORGANIZATION = "organizationId"
+OWNER, TEAM = "담당자", "팀"
+PIPELINE, STAGE = "파이프라인", "파이프라인 단계"
+ORGANIZATION, PERSON = "organizationId", "peopleId"
 PIPELINES = "deal_pipeline"
 WON, LOST = "Won", "Lost"
 
@@ -39,7 +40,7 @@ KINDS = (
 _ENTERED = re.compile(r"(?P<where>.+?)으?로 진입한 날짜")
 """A field that says when a deal entered a stage."""
 
-_DEAL_FIELDS = (STATUS, AMOUNT, EXPECTED, OWNER, PIPELINE, STAGE, ORGANIZATION)
+_DEAL_FIELDS = (STATUS, AMOUNT, EXPECTED, OWNER, TEAM, PIPELINE, STAGE, ORGANIZATION, PERSON)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,10 @@ class SalesEvent:
     deal_id: str
     name: str | None
     organization: str | None
+    organization_id: str | None
+    person_id: str | None
     owner: str | None
+    team: str | None
     amount_krw: int
     old: str | None = None
     new: str | None = None
@@ -114,7 +118,10 @@ def sales_events(
             deal_id=change.deal_id,
             name=change.name,
             organization=organization(deal.get(ORGANIZATION)),
+            organization_id=_id(deal.get(ORGANIZATION)),
+            person_id=_id(deal.get(PERSON)),
             owner=_said(deal.get(OWNER)) or None,
+            team=_said(deal.get(TEAM)) or None,
             amount_krw=amount_of(deal),
         )
         if change.old is None or change.new is None:
@@ -174,6 +181,10 @@ def _stage_order(pipelines: Iterable[tuple[Any, Any]]) -> dict[tuple[str, str], 
 def _said(value: Any) -> str:
     """Return a value as people read it: the names of related records, else the text."""
     return ", ".join(owner_labels(value))
+
+
+def _id(value: Any) -> str | None:
+    return None if value is None else str(value)
 
 
 def _krw(value: Any) -> int:

@@ -11,7 +11,10 @@ from pathlib import Path
 import pytest
 from playwright.async_api import expect
 
+from salesmap_async.paths import timeline_path
+from salesmap_async.timeline.feeding import feed
 from tests.support.browser_visit import BASE_YEAR, SCREENS, Served, Visit, Visitors, copied
+from tests.support.dashboard_db import change
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -76,7 +79,10 @@ def poisoned(value: object) -> object:
 def hostile(snapshot_db: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Served]:
     """A server over a snapshot whose every text is an attack."""
     with copied(snapshot_db, tmp_path_factory.mktemp("hostile")) as db:
+        feed(timeline_path(db), db)
         assert poison(db) > 20
+        change(db, "UPDATE run_info SET run_tag = 'poisoned'")
+        feed(timeline_path(db), db)
         config = db.parent / "dashboard.toml"
         config.write_text(f"base_year = {BASE_YEAR}\n", encoding="utf-8")
         with Served(db, "--config", str(config)) as server:

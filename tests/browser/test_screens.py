@@ -33,7 +33,7 @@ Element.prototype.scrollIntoView = function (how) {
   scroll.call(this, how);
 };
 """
-MENU = ["조직/People/Deal 뷰어", "파이프라인 현황", "스냅샷 운영", "교육 1팀 딜체크"]
+MENU = ["조직/People/Deal 뷰어", "파이프라인 현황", "스냅샷 운영", "교육 1팀 딜체크", "변경"]
 
 
 async def test_the_menu_has_its_four_entries_in_order(visit: Visit) -> None:

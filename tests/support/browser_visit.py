@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STATIC = Path(salesmap_async.__file__).parent / "dashboard" / "static"
 PAGE_FILE = STATIC / "org_tables_v2.html"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-SCREENS = ("org-view", "pipeline", "snapshot-ops", "edu1-dealcheck")
+SCREENS = ("org-view", "pipeline", "snapshot-ops", "edu1-dealcheck", "changes")
 DESKTOP_PX = (1280, 900)
 PHONE_PX = (380, 800)
 WAIT_MS = 15_000

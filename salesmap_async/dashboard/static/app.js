@@ -11,6 +11,7 @@
       [OrganizationsScreen.ID, () => new OrganizationsScreen()],
       [PipelineScreen.ID, () => new PipelineScreen()],
       [OperationsScreen.ID, () => new OperationsScreen()],
+      [ChangesScreen.ID, () => new ChangesScreen()],
       ...Snapshot.meta().teams.map((team) => [
         DealCheckScreen.idOf(team),
         () => new DealCheckScreen(team),
@@ -32,6 +33,7 @@
         title: "딜체크",
         entries: Snapshot.meta().teams.map((team) => entry(DealCheckScreen.idOf(team), team.label)),
       },
+      { title: "기록", entries: [entry(ChangesScreen.ID, "변경")] },
     ];
   }
 

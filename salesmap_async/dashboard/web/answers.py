@@ -17,6 +17,7 @@ from salesmap_async.dashboard.web.errors import (
     MissingColumnsError,
     NotFoundError,
     UnavailableError,
+    UnknownStateError,
     UnknownTeamError,
 )
 from salesmap_async.errors import SalesmapError
@@ -69,7 +70,8 @@ def add_error_answers(app: FastAPI, doctor_command: str) -> None:
         app.add_exception_handler(kind, handle)
 
     on(NotFoundError, lambda error: Answer({"detail": str(error)}, 404))
-    on(UnknownTeamError, lambda error: Answer({"detail": str(error)}, 400))
+    for unknown in (UnknownTeamError, UnknownStateError):
+        on(unknown, lambda error: Answer({"detail": str(error)}, 400))
     on(MissingColumnsError, lambda error: Answer({"detail": {"missing": error.missing}}, 503))
     on(UnavailableError, _unavailable)
     on(SalesmapError, lambda error: Answer({"detail": _with_cure(error)}, 503))

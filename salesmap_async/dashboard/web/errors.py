@@ -25,6 +25,10 @@ class UnknownTeamError(Exception):
         super().__init__(f"There is no team {key}; configured: {', '.join(known)}")
 
 
+class UnknownStateError(Exception):
+    """The timeline has no such state, or no such record in any: 400."""
+
+
 class UnavailableError(Exception):
     """The snapshot cannot be read now: 503. `command` is what to type, if anything helps."""
 

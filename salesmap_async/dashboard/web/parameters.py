@@ -22,6 +22,11 @@ UNKNOWN_TEAM: Responses = {
     **UNAVAILABLE,
 }
 
+UNKNOWN_STATE: Responses = {
+    400: {"model": Problem, "description": "No such state or record in the timeline"},
+    **UNAVAILABLE,
+}
+
 RecordId = Annotated[str, Path(min_length=1, max_length=200)]
 Text = Annotated[str, Query(max_length=200, pattern=r"^[^\x00]*$")]
 """Without NUL, where SQLite would end it."""

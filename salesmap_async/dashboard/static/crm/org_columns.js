@@ -37,6 +37,7 @@ const OrgColumns = (() => {
     { label: "예상 체결액(억)", numeric: true, cell: (deal) => Format.krw(deal.expected_amount) },
     { label: "계약 체결일", cell: (deal) => Format.date(deal.contract_date), className: "day" },
     { label: "담당자", cell: (deal) => Format.text(deal.ownerName), className: "short" },
+    { label: "이력", cell: (deal) => Life.button("deal", deal.id, deal.name), className: "act" },
   ];
 
   function won(years) {

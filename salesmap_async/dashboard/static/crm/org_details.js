@@ -141,6 +141,7 @@ class OrgDetails {
         "dl",
         { class: "facts facts-inline" },
         facts.map(([name, value]) => [Dom.el("dt", {}, name), Dom.el("dd", {}, value)]),
+        [Dom.el("dt", {}, "이력"), Dom.el("dd", {}, Life.button("organization", item.id, item.name))],
         Snapshot.crmLink("organization", item.id)
           ? [
               Dom.el("dt", {}, "CRM"),

@@ -1,0 +1,1 @@
+"""What changed: the screen 변경, and the life of a record."""
