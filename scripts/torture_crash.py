@@ -3,7 +3,8 @@
 A tiny workspace is published over an existing final DB by the real command, one worker, so that
 each run does the same calls. For each n, the n-th call is the moment of a kill, or fails (see
 `io_shim.c`). Then the final DB must be exactly the old or exactly the new one, the exit code must
-tell the truth, and the run, resumed by its tag, must publish the undisturbed content.
+tell the truth, and the run, resumed by its tag, must publish the undisturbed content. The timeline,
+which is fed last, must give back every state that is in it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from salesmap_async.timeline.rebuilding import rebuild
+from salesmap_async.timeline.timeline_file import states_of, timeline_opened
 from scripts.torture_sandbox import Content, Server, content_of, sandbox
 from scripts.torture_warm import Ended, WarmCollector, warm_collector
 
@@ -120,6 +123,7 @@ class Scene:
                 silent = f"{case.hit.name} {_without_tag(case.hit.path)}"
             resume = self._resume(collector, folder)
             self._check_leftovers(folder)
+            _check_timeline(folder)
         except AssertionError as error:
             said = case.ended.err[-2000:] if case else ""
             wrong = f"{mode} {case.hit if case else number}: {error}\n{said}"
@@ -195,11 +199,22 @@ class Scene:
 
         The older one may be there where deleting it was the call that failed.
         """
-        beside = {each.name for each in folder.iterdir()} - {"final.db", "final.db.lock"}
+        expected = {"final.db", "final.db.lock", "final_timeline.db", "final_timeline.db-journal"}
+        beside = {each.name for each in folder.iterdir()} - expected
         assert beside == {"backups", "logs"}, f"left beside the final DB: {sorted(beside)}"
         backups = sorted({each.name for each in (folder / "backups").iterdir()} - {_OLDER})
         assert len(backups) == 1, f"backups: {backups}"
         assert state_of(folder / "backups", backups[0]) == self.old, "not the old one's backup"
+
+
+def _check_timeline(folder: Path) -> None:
+    """The timeline is whole, and gives back each of its states to the last bit."""
+    timeline, out = folder / "final_timeline.db", folder / "logs" / "as_of.db"
+    with timeline_opened(timeline) as connection:
+        states = states_of(connection)
+    assert 1 <= len(states) <= 2, f"{len(states)} states in the timeline"
+    for state in states:
+        assert rebuild(timeline, state, out) == ()
 
 
 def state_of(folder: Path, name: str = "final.db") -> State:
