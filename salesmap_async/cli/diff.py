@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, TextIO
 
 import click
@@ -58,7 +59,8 @@ def diff(
     """Show what changed between two snapshots: records, their fields, and what it means in sales.
 
     OLD and NEW are files, runs, days (2026-01-31: what was valid at its end, in Seoul), `yesterday`
-    or `today`. Without them the newest backup is compared with the final DB. A field that came or
+    or `today`; what has no backup any more comes from the timeline. Without them the newest backup
+    is compared with the final DB. A field that came or
     went counts once; one that changed in more than a third of the records is counted apart.
     """
     with explaining() as attempt:
@@ -69,24 +71,26 @@ def diff(
         from salesmap_async.timeline.report import Report
 
         states = States.of(settings)
-        newer = states.newest() if new is None else states.named(new)
-        older = states.before(newer) if old is None else states.named(old)
-        with comparing(older.path, newer.path) as comparison:
-            wanted = _names(tables) or comparison.tables()
-            comparison.check(wanted, fields)
-            found = [
-                comparison.table(each, fields=fields, all_fields=all_fields) for each in wanted
-            ]
-            report = Report(older, newer, comparison, found)
-            try:
-                _write(report, format_, out, summary=summary)
-            except BrokenPipeError:  # who reads it has enough
-                pass
-            except OSError as error:
-                raise SalesmapError(
-                    f"the difference cannot be written: {error.strerror or error}"
-                ) from None
-            changed = not report.is_empty
+        with TemporaryDirectory(prefix="salesmap-diff-") as folder:
+            place = Path(folder)
+            newer = states.newest() if new is None else states.named_or_rebuilt(new, place)
+            older = states.before(newer) if old is None else states.named_or_rebuilt(old, place)
+            with comparing(older.path, newer.path) as comparison:
+                wanted = _names(tables) or comparison.tables()
+                comparison.check(wanted, fields)
+                found = [
+                    comparison.table(each, fields=fields, all_fields=all_fields) for each in wanted
+                ]
+                report = Report(older, newer, comparison, found)
+                try:
+                    _write(report, format_, out, summary=summary)
+                except BrokenPipeError:  # who reads it has enough
+                    pass
+                except OSError as error:
+                    raise SalesmapError(
+                        f"the difference cannot be written: {error.strerror or error}"
+                    ) from None
+                changed = not report.is_empty
     if exit_code and changed:
         raise SystemExit(1)
 

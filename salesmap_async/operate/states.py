@@ -11,11 +11,16 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from pathlib import Path
 
-from salesmap_async.errors import UsageError
+from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.operate.backups import list_backups
 from salesmap_async.operate.look import SnapshotFile, look_at
+from salesmap_async.operate.timeline import look_at_timeline, state_named
+from salesmap_async.paths import timeline_path
 from salesmap_async.seoul import SEOUL, day_named, end_of
 from salesmap_async.settings import Settings
+from salesmap_async.timeline.rebuilding import rebuild
+from salesmap_async.timeline.timeline_file import State
+from salesmap_async.times import moment_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +73,37 @@ class States:
             f"{_listed(self.files)}",
             cure="name one of these, or a day like 2026-01-31",
         )
+
+    def named_or_rebuilt(self, word: str, folder: Path) -> SnapshotFile:
+        """Return what `word` means; what only the timeline still has is written into `folder`.
+
+        Raises UsageError like `named`, SalesmapError where the timeline cannot give it back.
+        """
+        state = self._in_timeline(word)
+        try:
+            found = self.named(word)
+        except UsageError:
+            if state is None:
+                raise
+        else:
+            at = None if state is None else moment_of(state.at)
+            if state is None or at is None or day_named(word) is None or at <= _read_at(found):
+                return found
+        path = folder / f"{state.run_tag}.db"
+        rebuild(timeline_path(self.settings.db_path), state, path)
+        rebuilt = look_at(path)
+        if rebuilt is None:
+            raise SalesmapError(f"{path} could not be written")
+        return rebuilt
+
+    def _in_timeline(self, word: str) -> State | None:
+        timeline = look_at_timeline(self.settings)
+        if timeline is None or timeline.problem or Path(word).is_file() or word == "latest":
+            return None
+        try:
+            return state_named(timeline.states, word)
+        except UsageError:
+            return None
 
     def _valid_at_end_of(self, day: date) -> SnapshotFile:
         valid = [each for each in self.files if _read_at(each) < end_of(day)]

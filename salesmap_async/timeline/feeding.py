@@ -51,6 +51,9 @@ from salesmap_async.timeline.timeline_file import (
 )
 
 _MOST_FIELDS = 1_990
+_MOST_FRESH = 200
+"""New fields at once; adding more takes longer than taking the rows in as of a new table."""
+
 _FIELDS_AT_ONCE = 900
 _FLOOD_ROWS = 50_000
 """Former values in one compressed part."""
@@ -257,7 +260,8 @@ class _TableFeeding:
         fresh = [name for name, _ in self._types if name not in fields]
         if tuple(fields.get(each) for each in key) != tables[-1].key:
             return None
-        return None if len(fields) + len(fresh) > _MOST_FIELDS else tables[-1]
+        too_many = len(fields) + len(fresh) > _MOST_FIELDS or len(fresh) > _MOST_FRESH
+        return None if too_many else tables[-1]
 
     def _copy(self, key: Sequence[str]) -> tuple[int, str | None, _Counts]:
         table = create_table(self._db, self._name, [name for name, _ in self._types], key)

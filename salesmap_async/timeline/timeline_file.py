@@ -281,9 +281,17 @@ def create_table(
 ) -> DataTable:
     """Make an empty table; `key`: the id first."""
     cursor = connection.execute("INSERT INTO data_table VALUES (NULL, ?, '[]', 1)", (name,))
-    table = DataTable(int(cursor.lastrowid or 0), name, ())
-    connection.execute(f"CREATE TABLE {table.latest} (_row INTEGER PRIMARY KEY)")
-    connection.execute(f"CREATE TABLE {table.gone} (_row INTEGER PRIMARY KEY, _state INTEGER)")
+    number = int(cursor.lastrowid or 0)
+    numbers = _number_fields(connection, number, columns)
+    table = DataTable(number, name, tuple(numbers[each] for each in key))
+    connection.execute(
+        "UPDATE data_table SET key = ? WHERE number = ?", (json.dumps(table.key), number)
+    )
+    listed = "".join(f", c{each}" for each in numbers.values())
+    connection.execute(f"CREATE TABLE {table.latest} (_row INTEGER PRIMARY KEY{listed})")
+    connection.execute(
+        f"CREATE TABLE {table.gone} (_row INTEGER PRIMARY KEY, _state INTEGER{listed})"
+    )
     connection.execute(
         f"CREATE TABLE {table.changed} (state INTEGER, row INTEGER, field INTEGER, old, new,"
         " PRIMARY KEY (state, row, field)) WITHOUT ROWID"
@@ -292,12 +300,17 @@ def create_table(
         f"CREATE TABLE {table.came} (state INTEGER, row INTEGER, PRIMARY KEY (state, row))"
         " WITHOUT ROWID"
     )
-    numbers = add_fields(connection, table, columns)
-    table = DataTable(table.number, name, tuple(numbers[each] for each in key))
-    connection.execute(
-        "UPDATE data_table SET key = ? WHERE number = ?", (json.dumps(table.key), table.number)
-    )
     return table
+
+
+def _number_fields(
+    connection: sqlite3.Connection, table: int, names: Sequence[str]
+) -> dict[str, int]:
+    numbers: dict[str, int] = {}
+    for name in names:
+        cursor = connection.execute("INSERT INTO field VALUES (NULL, ?, ?)", (table, name))
+        numbers[name] = int(cursor.lastrowid or 0)
+    return numbers
 
 
 def index_table(connection: sqlite3.Connection, table: DataTable) -> None:
@@ -308,17 +321,11 @@ def index_table(connection: sqlite3.Connection, table: DataTable) -> None:
         connection.execute(f"CREATE INDEX gone_key_{table.number} ON {table.gone} ({key})")
 
 
-def add_fields(
-    connection: sqlite3.Connection, table: DataTable, names: Sequence[str]
-) -> dict[str, int]:
-    """Give the table more fields; return their numbers by name."""
-    numbers: dict[str, int] = {}
-    for name in names:
-        cursor = connection.execute("INSERT INTO field VALUES (NULL, ?, ?)", (table.number, name))
-        numbers[name] = int(cursor.lastrowid or 0)
+def add_fields(connection: sqlite3.Connection, table: DataTable, names: Sequence[str]) -> None:
+    """Give the table more fields; SQLite takes some milliseconds for each in a wide table."""
+    for number in _number_fields(connection, table.number, names).values():
         for place in (table.latest, table.gone):
-            connection.execute(f"ALTER TABLE {place} ADD COLUMN c{numbers[name]}")
-    return numbers
+            connection.execute(f"ALTER TABLE {place} ADD COLUMN c{number}")
 
 
 def drop_table(connection: sqlite3.Connection, table: DataTable) -> None:

@@ -615,6 +615,25 @@ def test_the_commands(tmp_path: Path) -> None:
     assert "salesmap_latest_timeline.db, 1 state" in out
 
 
+def test_diff_takes_from_the_timeline_what_has_no_backup_any_more(tmp_path: Path) -> None:
+    """A run, or a day for which the timeline has a later state than the backups."""
+    final = tmp_path / "salesmap_latest.db"
+    backups = tmp_path / "backups"
+    backups.mkdir()
+    for day in (1, 2, 3):
+        path = snapshot_of(tmp_path, day, deal=[deal("a", x=day)])
+        feed(tmp_path / "salesmap_latest_timeline.db", path)
+        if day == 1:
+            path.rename(backups / "salesmap_latest_before_20260102_000000.db")
+    path.rename(final)
+    (tmp_path / "t2.db").unlink()
+    for word, before in (("t2", 2), ("2026-01-03", 2), ("2026-01-02", 1)):
+        code, out, err = cli(tmp_path, "diff", word, "--format", "json")
+        assert code == 0, err
+        [changed] = json.loads(out)["tables"]["deal"]["changed"]
+        assert changed["fields"]["x"] == [before, 3]
+
+
 def test_words_for_states() -> None:
     """A run, a day, the day before; where time went back the later reading of a day counts."""
     states = [
