@@ -145,6 +145,9 @@ def endpoints(db: Path) -> list[tuple[str, float]]:
         "/api/tables",
         "/api/backups",
         "/api/checklist",
+        "/api/timeline",
+        "/api/changes",
+        f"/api/life?table=deal&id={deal_id}",
     ]
     return paths + [(path, LIMIT_MS) for path in others]
 

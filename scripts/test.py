@@ -31,8 +31,9 @@ from scripts.environment import (  # noqa: E402
 
 VENV = REPOSITORY / ".venv-test"
 SOURCES = ("salesmap_async", "tests", "scripts")
-_ON_ALL_CORES = ("--numprocesses", "auto", "--dist", "loadfile")
-"""A file's tests stay together: some share a served DB, a browser or a port."""
+_ON_ALL_CORES = ("--numprocesses", str((os.cpu_count() or 1) + 1), "--dist", "loadfile")
+"""One more than there are cores: many tests wait for processes and locks. A file's tests stay
+together: some share a served DB, a browser or a port."""
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -385,8 +385,9 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/run/snapshot.py",
         (
             (
-                "        self._close(manifest, collected)\n",
-                "        self._paths.work_db.unlink()\n        self._close(manifest, collected)\n",
+                "        self._close(manifest, collected, changes)\n",
+                "        self._paths.work_db.unlink()\n"
+                "        self._close(manifest, collected, changes)\n",
             ),
         ),
         (_CRASH, "tests/run/test_resume.py"),

@@ -38,13 +38,13 @@ def scene_of() -> Iterator[SceneOf]:
 @pytest.mark.parametrize(
     ("kind", "mode", "every"),
     [
-        ("full", "kill", 25),
-        ("full", "enospc", 25),
-        ("full", "eio", 25),
-        ("full", "full", 50),
-        ("wal", "kill", 50),
-        ("webforms", "kill", 50),
-        ("webforms", "eio", 50),
+        ("full", "kill", 40),
+        ("full", "enospc", 40),
+        ("full", "eio", 40),
+        ("full", "full", 80),
+        ("wal", "kill", 80),
+        ("webforms", "kill", 80),
+        ("webforms", "eio", 80),
     ],
 )
 def test_whatever_call_goes_wrong_the_final_db_is_old_or_new_and_the_run_resumes(

@@ -122,9 +122,9 @@ class Place:
         self.is_tidy()
 
     def is_tidy(self) -> None:
-        """Nothing but the final DB and its lock lies in its folder; the backup is the old one."""
+        """Nothing but the final DB, lock and timeline lies in its folder; the backup is the old."""
         here = {each.name for each in self.folder.iterdir() if each.is_file()}
-        assert here == {"final.db", "final.db.lock"}
+        assert here - {"final_timeline.db"} == {"final.db", "final.db.lock"}
         backups = list((self.folder / "backups").glob("*"))
         assert [content_of(each) for each in backups] == [self.old]
 
@@ -372,7 +372,7 @@ async def test_a_disk_of_the_final_db_that_fills_up(
         assert "could not be built" in ended.err
         assert mounts.content_of(seen / "final.db") == place.old
         left = {each.name for each in seen.iterdir()}
-        assert left == {"final.db", "final.db.lock", "ballast"}
+        assert left - {"final_timeline.db"} == {"final.db", "final.db.lock", "ballast"}
         (seen / "ballast").unlink()
         again = await place.next(ended)
         assert again.code == 0, again.err
