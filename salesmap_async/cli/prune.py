@@ -15,6 +15,7 @@ from salesmap_async.commandline import path_command
 from salesmap_async.operate.leftovers import bytes_of
 from salesmap_async.operate.prune import Pruned
 from salesmap_async.operate.prune import prune as prune_leftovers
+from salesmap_async.paths import timeline_path
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
@@ -31,8 +32,17 @@ def prune(dry_run: bool, **options: Any) -> None:
     with explaining() as attempt:
         settings = attempt.settings = Settings(**options)
         found = prune_leftovers(settings, dry_run=dry_run)
-        for line in _lines(settings, found, dry_run=dry_run):
+        for line in (*_lines(settings, found, dry_run=dry_run), *_about_timeline(settings)):
             Console(highlight=False).print(Text(printable(line)), soft_wrap=True)
+
+
+def _about_timeline(settings: Settings) -> list[str]:
+    """Say how large the timeline is, which has a command of its own."""
+    path = timeline_path(settings.db_path)
+    if not path.is_file():
+        return []
+    command = path_command(settings, "timeline", "prune", "--keep-days", "730")
+    return [f"{path.name} takes {size(path.stat().st_size)}; its oldest states go with: {command}"]
 
 
 def _lines(settings: Settings, found: tuple[Pruned, ...], *, dry_run: bool) -> list[str]:

@@ -22,6 +22,7 @@ from salesmap_async.timeline.sales import KINDS
 from salesmap_async.timeline.timeline_file import (
     State,
     fingerprint_of,
+    is_damaged,
     states_of,
     timeline_opened,
 )
@@ -51,11 +52,14 @@ def feed_timeline(paths: RunPaths, *, was_run: WasRun, tell: Listener) -> Change
                 feed(timeline, backup)
         feed(timeline, paths.final_db, trusted=True)
         return _changes(timeline)
-    except (SalesmapError, sqlite3.Error, OSError) as error:
+    except Exception as error:  # whatever it is, the snapshot is published
+        cure = "the next run catches up"
+        if isinstance(error, sqlite3.Error | SalesmapError) and is_damaged(error):
+            cure = "move that file away: the next run begins a new one"
         tell(
             Warned(
                 f"the timeline {timeline} could not be fed: {error}; the snapshot is published, "
-                "and the next run catches up"
+                f"and {cure}"
             )
         )
         return None

@@ -26,7 +26,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
-from salesmap_async.errors import UsageError
+from salesmap_async.errors import SalesmapError, UsageError
+from salesmap_async.publish.damage import is_damage
 from salesmap_async.sqlite_file import opened, quoted, roll_back_leftovers
 
 VERSION = 1
@@ -90,6 +91,15 @@ class State:
     workspace_id: str | None
     workspace_name: str | None
     counts: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+
+
+class DamagedTimelineError(SalesmapError):
+    """What the timeline holds cannot be read."""
+
+
+def is_damaged(error: sqlite3.Error | SalesmapError) -> bool:
+    """Tell whether the file itself is broken, or no timeline at all."""
+    return isinstance(error, DamagedTimelineError) or is_damage(error)
 
 
 class Identified(Protocol):
@@ -208,7 +218,10 @@ def share(connection: sqlite3.Connection, content: bytes) -> str:
 def shared(connection: sqlite3.Connection, name: str) -> bytes:
     """Return what `share` has kept."""
     rows = connection.execute("SELECT content FROM shared WHERE sha256 = ?", (bytes.fromhex(name),))
-    content: bytes = rows.fetchone()[0]
+    row = rows.fetchone()
+    if row is None:
+        raise DamagedTimelineError("the timeline is damaged: it lacks a part that a state names")
+    content: bytes = row[0]
     return content
 
 
@@ -220,7 +233,10 @@ def pack(value: Any) -> bytes:
 
 def unpack(packed: bytes) -> Any:
     """Return what `pack` was given."""
-    return json.loads(zlib.decompress(packed), object_hook=_unblob)
+    try:
+        return json.loads(zlib.decompress(packed), object_hook=_unblob)
+    except (zlib.error, ValueError) as error:
+        raise DamagedTimelineError(f"the timeline is damaged: {error}") from None
 
 
 def _blob(value: Any) -> Any:

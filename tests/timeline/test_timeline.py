@@ -566,6 +566,26 @@ async def test_what_fails_only_warns_and_is_caught_up(snapshot: Snapshot, tmp_pa
     assert [state.run_tag for state in states_in(timeline)] == ["r1", "r2", "r3"]
 
 
+async def test_a_damaged_timeline_is_said_to_be(snapshot: Snapshot, tmp_path: Path) -> None:
+    """By the run, which publishes all the same, and by the commands; no traceback."""
+    timeline = tmp_path / "final_timeline.db"
+    async with Sandbox(Workspace.generate(records=60, forms=2)) as sandbox:
+        await snapshot(sandbox, no_timeline=False, run_tag="r1")
+        for number, damage in enumerate(("zeros", "pages", "content")):
+            whole = timeline.read_bytes()
+            if damage == "content":
+                change(timeline, "UPDATE shared SET content = x'00'")
+            else:
+                begin = 0 if damage == "zeros" else 4096
+                timeline.write_bytes(whole[:begin] + bytes(20_000) + whole[begin + 20_000 :])
+            report = await snapshot(sandbox, no_timeline=False, run_tag=f"d{number}")
+            assert "move that file away" in report.warnings[-1], damage
+            code, _, err = cli(tmp_path, "timeline", "as-of", "r1", "--out", "x.db",
+                               "--db-path", "final.db")  # fmt: skip
+            assert (code in (1, 2), "Traceback" in err) == (True, False), err
+            timeline.write_bytes(whole)
+
+
 def test_the_commands(tmp_path: Path) -> None:
     """As a person types them; every refusal says what to do, and its command works."""
     folder = tmp_path
@@ -613,6 +633,7 @@ def test_the_commands(tmp_path: Path) -> None:
     assert out.startswith("1 states removed")
     code, out, _ = cli(folder, "status")
     assert "salesmap_latest_timeline.db, 1 state" in out
+    assert "salesmap_latest_timeline.db takes" in cli(folder, "prune")[1]
 
 
 def test_diff_takes_from_the_timeline_what_has_no_backup_any_more(tmp_path: Path) -> None:
