@@ -14,7 +14,7 @@ from salesmap_async.export.mask import Mask, read_key
 from salesmap_async.export.source import Column, ExportTable, Row
 from tests.support.export_db import hostile_snapshot
 
-EMAIL = re.compile(r"[\w.+-]+@[\w-]+\.[\w.]+")
+EMAIL = re.compile(r"(?<![\w.+-])[\w.+-]+@[\w-]+\.[\w.]+")
 PHONE = re.compile(r"(?<!\d)(?:\+?82[- ]?)?0?1[016789][- .]?\d{3,4}[- .]?\d{4}(?!\d)")
 MASK = Mask(b"k" * 32, {"김가상", "이예시"})
 

@@ -174,7 +174,7 @@ def as_readable(value: Any) -> Any:
     return value
 
 
-@settings(max_examples=150, deadline=None, derandomize=True)
+@settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(st.dictionaries(KEYS, JSON_VALUES, max_size=8), min_size=1, max_size=5))
 def test_hostile_records_are_read_back_key_by_key(records: list[dict[str, Any]]) -> None:
     """Whatever JSON holds comes back through column_map with its kind."""
@@ -254,7 +254,7 @@ def test_the_later_version_of_an_id_wins_and_leaves_no_trace(tmp_path: Path) -> 
     assert manifest["todo"].duplicates == 1
 
 
-@settings(max_examples=100, deadline=None, derandomize=True)
+@settings(max_examples=50, deadline=None, derandomize=True)
 @given(st.lists(st.dictionaries(KEYS, JSON_VALUES, max_size=6), min_size=1, max_size=5))
 def test_noted_kinds_and_read_kinds_are_the_same(records: list[dict[str, Any]]) -> None:
     """An id that comes twice makes the build read the records: the table stays what it was."""

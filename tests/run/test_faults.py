@@ -235,7 +235,9 @@ async def test_one_429_holds_every_worker(
         (closed_s, closing) = events.closings()[0]
         assert closing.cause.startswith(cause)
         assert closing.wait_s >= 1.0
-        opened_s = closed_s + closing.wait_s
+        # Told a moment after it closed: it closed once the refused request had arrived.
+        refused_s = next(each.at_s for each in sandbox.arrivals if each.path == "/memo")
+        opened_s = refused_s + closing.wait_s
         before = [arrival.path for arrival in sandbox.arrivals if arrival.at_s < opened_s]
         answered = {
             event.table
