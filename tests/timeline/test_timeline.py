@@ -19,6 +19,8 @@ import pytest
 
 from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.operate.timeline import state_named
+from salesmap_async.paths import RunPaths
+from salesmap_async.run.timeline_step import build_timeline
 from salesmap_async.sandbox import Sandbox, Workspace, work_a_day
 from salesmap_async.timeline import timeline_file
 from salesmap_async.timeline.between import sales_between, sums_of_states
@@ -26,7 +28,7 @@ from salesmap_async.timeline.feeding import feed
 from salesmap_async.timeline.forgetting import forget, prune_states
 from salesmap_async.timeline.lives import life_of, log_of
 from salesmap_async.timeline.rebuilding import rebuild
-from salesmap_async.timeline.timeline_file import State, states_of, timeline_opened
+from salesmap_async.timeline.timeline_file import State, states_of, timeline_opened, unpack
 from tests.support.built import build
 from tests.support.cli_process import cli, no_process_is_left
 from tests.support.dashboard_db import change
@@ -489,6 +491,10 @@ def test_a_forgotten_record_is_nowhere(tmp_path: Path, timeline: Path) -> None:
     assert b"secret.person.1@example.com" in timeline.read_bytes()
     assert forget(timeline, "people", "p003") == 3
     assert b"secret.person" not in timeline.read_bytes()
+    with timeline_opened(timeline) as connection:
+        assert connection.execute("PRAGMA freelist_count").fetchone() == (0,)
+        kept = connection.execute("SELECT content FROM flood").fetchall()
+        assert {len(unpack(content)[1]) for (content,) in kept} == {98}
     with pytest.raises(UsageError, match="no record p003"):
         forget(timeline, "people", "p003")
     for state in states_in(timeline):
@@ -513,6 +519,9 @@ def test_the_oldest_states_go(tmp_path: Path, timeline: Path) -> None:
         hashes[state.number] = table_hashes(path)
     assert prune_states(timeline, datetime(2026, 1, 9, tzinfo=UTC)) == 7
     assert [state.run_tag for state in states_in(timeline)] == [f"t{n}" for n in range(8, 13)]
+    with timeline_opened(timeline) as connection:
+        undone = connection.execute("SELECT DISTINCT run_tag FROM change").fetchall()
+    assert {tag for (tag,) in undone} <= {f"t{n}" for n in range(9, 13)}  # nothing before t8
     check_all(timeline, hashes, tmp_path)
     assert prune_states(timeline, datetime(2027, 1, 1, tzinfo=UTC)) == 4
     check_all(timeline, hashes, tmp_path)
@@ -547,6 +556,21 @@ async def test_each_run_feeds_and_tells(snapshot: Snapshot, tmp_path: Path) -> N
     [line] = [json.loads(text) for text in (tmp_path / "logs" / "run_history.jsonl").read_text(
         encoding="utf-8").splitlines() if '"r4"' in text and '"published"' in text]  # fmt: skip
     assert line["changes"]["tables"]["deal"]["changed"] > 0
+
+
+def test_a_backup_from_before_the_first_state_is_not_fed_after_it(tmp_path: Path) -> None:
+    """Days go forward in the timeline; what it has no place for is left out."""
+    final, backups = tmp_path / "crm.db", tmp_path / "backups"
+    backups.mkdir()
+    earlier = snapshot_of(tmp_path, 1, deal=[deal("a")])
+    earlier.rename(backups / "crm_before_20260102_000000.db")
+    snapshot_of(tmp_path, 2, deal=[deal("a"), deal("b")]).rename(final)
+    paths = RunPaths(run_tag="x", final_db=final, log_dir=tmp_path, backup_dir=backups,
+                     checkpoint_dir=tmp_path)  # fmt: skip
+    feed(paths.timeline_db, final)
+    fed: list[State] = []
+    build_timeline(paths, was_run=lambda _: True, told=lambda _, state: fed.append(state))
+    assert fed == []
 
 
 async def test_what_fails_only_warns_and_is_caught_up(snapshot: Snapshot, tmp_path: Path) -> None:
