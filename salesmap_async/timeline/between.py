@@ -14,7 +14,9 @@ from typing import Any
 
 from salesmap_async.timeline.rebuilding import numbers
 from salesmap_async.timeline.sales import (
+    AMOUNT,
     DEALS,
+    EXPECTED,
     LOST,
     PIPELINES,
     STATUS,
@@ -85,7 +87,8 @@ class _Deals:
         self._connection = connection
         self._table = _data_table(connection, table.number)
         self._state = state
-        self._fields = _fields(connection, self._table)
+        names = fields_of(connection, self._table)
+        self._fields = {names[name]: name for name in (STATUS, AMOUNT, EXPECTED) if name in names}
         self._rows = _rows_at(connection, self._table, self._fields, state, rows=None)
 
     def go_back_to(self, state: int) -> None:
