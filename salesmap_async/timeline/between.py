@@ -130,12 +130,13 @@ def _deal_changes(connection: sqlite3.Connection, old: int, new: int) -> Iterato
 def _by_id(
     connection: sqlite3.Connection, table: TableState, state: int, rows: Collection[int] | None
 ) -> dict[str, _Values]:
-    """Return the deals of a state by id, with the fields that it had."""
+    """Return the deals of a state by id, with the fields that it had; none where ids are unsure."""
     data_table = _data_table(connection, table.number)
     had = {number for number, _, _ in table.columns}
     fields = {n: name for n, name in _fields(connection, data_table).items() if n in had}
-    key = data_table.key[0] if data_table.key else None
-    found = _rows_at(connection, data_table, fields, state, rows=rows, key=key)
+    if not data_table.key:
+        return {}
+    found = _rows_at(connection, data_table, fields, state, rows=rows, key=data_table.key[0])
     return {str(deal.pop("")): deal for deal in found.values()}
 
 
@@ -172,8 +173,8 @@ def _rows_at(
     """Return the rows (these, or all) as they were at `state`; the key stands under ''."""
     later = [each.number for each in states_of(connection) if each.number > state]
     picked = dict(fields) | ({key: ""} if key is not None else {})
-    columns = ", ".join(f"c{number}" for number in picked)
-    select = f"SELECT _row, {columns} FROM {table.latest}"
+    columns = "".join(f", c{number}" for number in picked)
+    select = f"SELECT _row{columns} FROM {table.latest}"
     latest: Iterable[tuple[Any, ...]] = (
         connection.execute(select)
         if rows is None
@@ -199,9 +200,9 @@ def _undo(
     """Make the rows of `state` those of the state before."""
     for (row,) in connection.execute(f"SELECT row FROM {table.came} WHERE state = ?", (state,)):
         found.pop(row, None)
-    columns = ", ".join(f"c{number}" for number in fields)
+    columns = "".join(f", c{number}" for number in fields)
     for row, *values in connection.execute(
-        f"SELECT _row, {columns} FROM {table.gone} WHERE _state = ?", (state,)
+        f"SELECT _row{columns} FROM {table.gone} WHERE _state = ?", (state,)
     ):
         if rows is None or row in rows:
             found[row] = dict(zip(fields.values(), values, strict=True))

@@ -479,6 +479,26 @@ def test_sales_between_states_is_what_comparing_them_says(tmp_path: Path, timeli
             assert sums.won_krw == sum(a for a, status in found if status == "Won")
 
 
+@pytest.mark.parametrize("columns", ["id, x", "id TEXT PRIMARY KEY, x"])
+def test_deals_without_any_known_field_or_key_tell_nothing(
+    tmp_path: Path, timeline: Path, columns: str
+) -> None:
+    """And nothing fails: ids that come twice, a workspace with other fields."""
+    for number in (1, 2):
+        rows = f"('a', {number}), ('b', 1)" + (", ('a', 3)" if columns == "id, x" else "")
+        path = plain(
+            tmp_path / f"{number}.db", f"CREATE TABLE deal ({columns})",
+            f"INSERT INTO deal VALUES {rows}", tag=f"r{number}",
+        )  # fmt: skip
+        feed(timeline, path)
+    with timeline_opened(timeline) as connection:
+        assert list(sales_between(connection, *states_of(connection))) == []
+        assert [(each.open_krw, each.won_krw) for each in sums_of_states(connection)] == [
+            (0, 0)
+        ] * 2
+        assert all(isinstance(event.kind, str) for event in log_of(connection))
+
+
 # -- taking out -----------------------------------------------------------------------------------
 
 
