@@ -62,6 +62,7 @@ _FILES = "salesmap_async/files.py"
 _REPLACE = "salesmap_async/publish/replace.py"
 _PUBLICATION = "salesmap_async/publish/publication.py"
 _CRASH = "tests/run/test_crash_points.py"
+_TIMELINE = "tests/timeline/test_timeline.py"
 
 BUGS: tuple[Bug, ...] = (
     Bug(
@@ -432,6 +433,75 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/run/lock.py",
         (("        lock.acquire(timeout=wait_s, poll_interval=_POLL_S)\n", ""),),
         ("tests/run/test_disk_full.py::test_two_runs_at_once",),
+    ),
+    Bug(
+        "1 and 1.0 are the same to the timeline",
+        "salesmap_async/timeline/feeding.py",
+        (('        (untyped, "typeof({})"),\n', ""),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "the order of rows without a sure order is not kept",
+        "salesmap_async/timeline/feeding.py",
+        (
+            (
+                "        if self._is_in_order_of([each.name for each in key]):\n            return None\n",
+                "        return None\n",
+            ),
+        ),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "the timeline uses a row's number again",
+        "salesmap_async/timeline/feeding.py",
+        (("        self._set_next_row(table, base)\n", ""),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "a state is given back without a look at its fingerprint",
+        "salesmap_async/timeline/rebuilding.py",
+        (
+            (
+                "                if table.sha256 and table_sha256(connection, table.name) != table.sha256:",
+                "                if False:",
+            ),
+        ),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "changes are undone oldest first",
+        "salesmap_async/timeline/rebuilding.py",
+        (("if s.number > state.number][::-1]", "if s.number > state.number]"),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "two feeders feed at once",
+        "salesmap_async/timeline/timeline_file.py",
+        (('"BEGIN IMMEDIATE" if write else "BEGIN"', '"BEGIN"'),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "what was forgotten stays among former values",
+        "salesmap_async/timeline/forgetting.py",
+        (("        if row in rows:\n", "        if False:\n"),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "a timeline that fails fails the run",
+        "salesmap_async/run/timeline_step.py",
+        (("    except Exception as error:", "    except ZeroDivisionError as error:"),),
+        (_TIMELINE,),
+    ),
+    Bug(
+        "a missed state is not caught up",
+        "salesmap_async/run/timeline_step.py",
+        (
+            (
+                "            for backup in missed(timeline, paths, was_run=was_run):",
+                "            for backup in ():",
+            ),
+        ),
+        (_TIMELINE,),
     ),
 )
 
