@@ -445,7 +445,8 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/timeline/feeding.py",
         (
             (
-                "        if self._is_in_order_of([each.name for each in key]):\n            return None\n",
+                "        if self._is_in_order_of([each.name for each in key]):\n"
+                "            return None\n",
                 "        return None\n",
             ),
         ),
@@ -462,8 +463,8 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/timeline/rebuilding.py",
         (
             (
-                "                if table.sha256 and table_sha256(connection, table.name) != table.sha256:",
-                "                if False:",
+                "if table.sha256 and table_sha256(connection, table.name) != table.sha256:",
+                "if False:",
             ),
         ),
         (_TIMELINE,),
