@@ -498,7 +498,7 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/run/timeline_step.py",
         (
             (
-                "            for backup in missed(timeline, paths, was_run=was_run):",
+                "            for backup in (*missed(timeline, paths, was_run=was_run), paths.backup_db):",
                 "            for backup in ():",
             ),
         ),

@@ -26,7 +26,7 @@ _MOST_LISTED = 10
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TimelineLook:
-    """What a timeline holds. `is_current`: the final DB too. `problem`: why it cannot be read."""
+    """What a timeline holds. `is_current`: its last state is the final DB. `problem`: why not."""
 
     path: Path
     size_bytes: int
@@ -56,7 +56,9 @@ def look_at_timeline(settings: Settings, *, deep: bool = False) -> TimelineLook 
         path=path,
         size_bytes=size,
         states=states,
-        is_current=final is not None and fingerprint_of(final) in {s.fingerprint for s in states},
+        is_current=final is not None
+        and bool(states)
+        and states[-1].fingerprint == fingerprint_of(final),
         problem=problem,
     )
 

@@ -46,10 +46,11 @@ def feed_timeline(paths: RunPaths, *, was_run: WasRun, tell: Listener) -> Change
     timeline = paths.timeline_db
     tell(Step("timeline", timeline.name))
     try:
-        if timeline.exists():
-            for backup in missed(timeline, paths, was_run=was_run):
-                tell(Note(f"timeline: {backup.name} was missed, and is fed now"))
-                feed(timeline, backup)
+        if _has_states(timeline) and not _is_fed(timeline, paths.final_db):
+            for backup in (*missed(timeline, paths, was_run=was_run), paths.backup_db):
+                # What was replaced comes last: after a restore that is an earlier state again.
+                if backup.exists() and feed(timeline, backup):
+                    tell(Note(f"timeline: {backup.name} was missed, and is fed now"))
         feed(timeline, paths.final_db, trusted=True)
         return _changes(timeline)
     except Exception as error:  # whatever it is, the snapshot is published
@@ -82,7 +83,7 @@ def build_timeline(paths: RunPaths, *, was_run: WasRun, told: Callable[[Path, St
 def missed(timeline: Path, paths: RunPaths, *, was_run: WasRun) -> Iterator[Path]:
     """Yield the backups that are newer than the last state and not fed yet, the oldest first."""
     states: Sequence[State] = ()
-    if timeline.exists() and timeline.stat().st_size:
+    if _has_states(timeline):
         with timeline_opened(timeline) as connection:
             states = states_of(connection)
     known = {state.fingerprint for state in states}
@@ -93,6 +94,20 @@ def missed(timeline: Path, paths: RunPaths, *, was_run: WasRun) -> Iterator[Path
             said = read_contents(connection, recount=False)
         if fingerprint_of(said) not in known and (said.captured_at_utc or "") > newest:
             yield backup.path
+
+
+def _has_states(timeline: Path) -> bool:
+    """Tell whether something was fed; a first feeding that failed leaves an empty file."""
+    return timeline.exists() and timeline.stat().st_size > 0
+
+
+def _is_fed(timeline: Path, final: Path) -> bool:
+    """Tell whether the last state is the final DB: an earlier start of the run has fed it."""
+    with timeline_opened(timeline) as connection:
+        states = states_of(connection)
+    with opened(final, "ro") as connection:
+        said = read_contents(connection, recount=False)
+    return bool(states) and states[-1].fingerprint == fingerprint_of(said)
 
 
 def _changes(timeline: Path) -> Changes:

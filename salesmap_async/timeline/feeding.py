@@ -62,7 +62,7 @@ _Counts = dict[str, int]
 
 
 def feed(timeline: Path, snapshot: Path, *, trusted: bool = False) -> State | None:
-    """Add the state of `snapshot`; None where the timeline has it already.
+    """Add the state of `snapshot`; None where it is the last one already.
 
     `trusted`: the fingerprints in its manifest are right, it was published a moment ago. Raises
     UsageError where the timeline is no timeline, or of another workspace, SalesmapError where the
@@ -85,7 +85,7 @@ def _feed(timeline: Path, snapshot: Path, trusted: bool, *, text: Any) -> State 
         source.execute("BEGIN")
         published = read_contents(source, recount=False)
         states = states_of(connection)
-        if any(each.fingerprint == fingerprint_of(published) for each in states):
+        if states and states[-1].fingerprint == fingerprint_of(published):
             return None
         _check_workspace(states, published, timeline)
         connection.execute("ATTACH ? AS new", (uri_of(snapshot, "ro"),))

@@ -8,6 +8,7 @@ import random
 import sqlite3
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -591,6 +592,33 @@ def test_a_backup_from_before_the_first_state_is_not_fed_after_it(tmp_path: Path
     fed: list[State] = []
     build_timeline(paths, was_run=lambda _: True, told=lambda _, state: fed.append(state))
     assert fed == []
+
+
+async def test_time_goes_back_with_a_restore_and_on_again(
+    snapshot: Snapshot, tmp_path: Path
+) -> None:
+    """What the next run changed is told against what it replaced; each state comes back."""
+    timeline, final = tmp_path / "final_timeline.db", tmp_path / "final.db"
+    workspace, hashes = Workspace.generate(records=300, forms=2), []
+    for number in (1, 2, 3):
+        work_a_day(workspace, number)
+        async with Sandbox(workspace, quota=False) as sandbox:
+            report = await snapshot(
+                sandbox, no_timeline=False, run_tag=f"r{number}", only=("deal", "organization")
+            )
+        hashes.append(table_hashes(final))
+        if number == 2:
+            where = ("--db-path", "final.db", "--backup-dir", "backups", "--log-dir", "logs")
+            code, _, err = cli(tmp_path, "restore", "r1", "--yes", *where)
+            assert code == 0, err
+    assert report.changes is not None
+    assert [state.run_tag for state in states_in(timeline)] == ["r1", "r2", "r1", "r3"]
+    first, second, third = hashes
+    check_all(timeline, {1: first, 2: second, 3: first, 4: third}, tmp_path)
+    with timeline_opened(timeline) as connection:
+        states = states_of(connection)
+        told = Counter(event.kind for event in sales_between(connection, states[0], states[3]))
+    assert {kind: count for kind, (count, _) in report.changes.sales.items()} == told
 
 
 async def test_what_fails_only_warns_and_is_caught_up(snapshot: Snapshot, tmp_path: Path) -> None:
