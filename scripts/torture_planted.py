@@ -498,8 +498,8 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/run/timeline_step.py",
         (
             (
-                "            for backup in (*missed(timeline, paths, was_run=was_run), paths.backup_db):",
-                "            for backup in ():",
+                "for backup in (*missed(timeline, paths, was_run=was_run), paths.backup_db):",
+                "for backup in ():",
             ),
         ),
         (_TIMELINE,),
