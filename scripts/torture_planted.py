@@ -436,13 +436,13 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "1 and 1.0 are the same to the timeline",
-        "salesmap_async/timeline/feeding.py",
+        "salesmap_async/timeline/fed_columns.py",
         (('        (untyped, "typeof({})"),\n', ""),),
         (_TIMELINE,),
     ),
     Bug(
         "the order of rows without a sure order is not kept",
-        "salesmap_async/timeline/feeding.py",
+        "salesmap_async/timeline/table_feeding.py",
         (
             (
                 "        if self._is_in_order_of([each.name for each in key]):\n"
@@ -454,7 +454,7 @@ BUGS: tuple[Bug, ...] = (
     ),
     Bug(
         "the timeline uses a row's number again",
-        "salesmap_async/timeline/feeding.py",
+        "salesmap_async/timeline/table_feeding.py",
         (("        self._set_next_row(table, base)\n", ""),),
         (_TIMELINE,),
     ),

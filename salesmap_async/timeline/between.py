@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from salesmap_async.timeline.rebuilding import numbers
 from salesmap_async.timeline.sales import (
     AMOUNT,
     DEALS,
@@ -33,6 +32,7 @@ from salesmap_async.timeline.timeline_file import (
     TableState,
     data_tables,
     fields_of,
+    numbers,
     states_of,
     tables_of,
     unpack,

@@ -14,17 +14,17 @@ from pathlib import Path
 
 from salesmap_async.errors import UsageError
 from salesmap_async.sqlite_file import opened
-from salesmap_async.timeline.feeding import steps
-from salesmap_async.timeline.rebuilding import numbers
 from salesmap_async.timeline.timeline_file import (
     DataTable,
     State,
     data_tables,
     drop_table,
     make_view,
+    numbers,
     pack,
     put_state,
     states_of,
+    steps,
     tables_of,
     timeline_opened,
     unpack,

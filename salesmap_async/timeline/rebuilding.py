@@ -24,6 +24,7 @@ from salesmap_async.timeline.timeline_file import (
     State,
     TableState,
     data_tables,
+    numbers,
     shared,
     states_of,
     tables_of,
@@ -169,12 +170,3 @@ class _Rebuilding:
             ((row,) for row in numbers(unpack(shared(self._source, self._state.order)))),
         )
         return f"temp.stored CROSS JOIN {rows} ON _row = row ORDER BY number"
-
-
-def numbers(distances: Sequence[int]) -> list[int]:
-    """Undo `feeding.steps`."""
-    found, last = [], 0
-    for distance in distances:
-        last += distance
-        found.append(last)
-    return found

@@ -249,6 +249,20 @@ def _unblob(found: dict[str, Any]) -> Any:
     return bytes.fromhex(found["blob"]) if found.keys() == {"blob"} else found
 
 
+def steps(numbers: Sequence[int]) -> list[int]:
+    """Return each number's distance from the one before: what compresses well."""
+    return [number - last for last, number in zip((0, *numbers), numbers, strict=False)]
+
+
+def numbers(distances: Sequence[int]) -> list[int]:
+    """Undo `steps`."""
+    found, last = [], 0
+    for distance in distances:
+        last += distance
+        found.append(last)
+    return found
+
+
 # -- one table ------------------------------------------------------------------------------------
 
 
