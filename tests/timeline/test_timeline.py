@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import random
+import re
 import sqlite3
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from salesmap_async.docs import read_page
 from salesmap_async.errors import SalesmapError, UsageError
 from salesmap_async.operate.timeline import state_named
 from salesmap_async.paths import RunPaths
@@ -433,6 +435,20 @@ def test_the_table_change(told: Path) -> None:
         ("t3", "a", None, None, "a"),
         ("t3", "b", "organizationId", "o1", None),
     ]
+
+
+def test_the_queries_of_the_manual(tmp_path: Path, timeline: Path) -> None:
+    """Stage moves, days in each stage, deleted deals: as the page shows them."""
+    stages = ("접수", "제안", "제안", "협상")
+    for day, stage in enumerate(stages, start=1):
+        deals = [deal("a", **{"파이프라인 단계": stage}), *([deal("b")] if day < 3 else [])]
+        feed(timeline, snapshot_of(tmp_path, day, deal=deals))
+    queries = re.findall(r"```sql\n(.*?)```", read_page("changes"), re.S)[0].split(";")
+    with closing(sqlite3.connect(timeline)) as connection:
+        moves, dwell, deleted = (connection.execute(each).fetchall() for each in queries[:3])
+    assert [row[1:] for row in moves] == [("a", "접수", "제안"), ("a", "제안", "협상")]
+    assert dwell == [("제안", 1, 2.0)]
+    assert deleted == [("t3", "2026-01-04", "b")]
 
 
 def test_sales_between_any_two_states(told: Path) -> None:
