@@ -29,6 +29,8 @@ from scripts.torture_warm import Ended, WarmCollector, warm_collector
 
 MODES = ("kill", "enospc", "eio", "full")
 SCENES = ("full", "wal", "webforms")
+_VARYING = 20
+"""So many calls more or less a run may do: how the timeline's pages fill depends on its times."""
 _GROWING = ("write", "pwrite", "ftruncate")  # what the mode `full` refuses
 
 _SHIM = Path(__file__).with_name("io_shim.c")
@@ -358,7 +360,7 @@ def _add(tally: Tally, end: str, resume: str, silent: str, wrong: str) -> None:
 def crash_everywhere(root: Path, kind: str, modes: Iterable[str], every: int = 1) -> bool:
     """Spoil every call (or every n-th) in each mode and print the counts; False if one was wrong.
 
-    One number past the last call is tried too: nothing may be hit there, or calls were missed.
+    One number past the last calls is tried too: nothing may be hit there, or calls were missed.
     """
     with crash_scene(root, kind) as scene:
         total = len(scene.calls)
@@ -366,7 +368,7 @@ def crash_everywhere(root: Path, kind: str, modes: Iterable[str], every: int = 1
         print(f"{kind}: {total} I/O calls in a run: {_counted(by_name)}", flush=True)
         all_right = True
         for mode in modes:
-            numbers = [*range(1, total + 1, every), total + 1]
+            numbers = [*range(1, total + 1, every), total + _VARYING]
             last = max(c.number for c in scene.calls if mode != "full" or c.name in _GROWING)
             tally = scene.try_all(mode, numbers)
             beyond = sum(number > last for number in numbers)
