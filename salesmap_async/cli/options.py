@@ -54,6 +54,11 @@ def token_file_option(command: _Command) -> _Command:
     )(command)
 
 
+def evolve_option(meaning: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds --evolve: days of work in the invented workspace, by seed."""
+    return click.option("--evolve", "days", type=int, multiple=True, metavar="SEED", help=meaning)
+
+
 def read_token(token_file: Path | None) -> Secret | None:
     """Return the token from the file, else from SALESMAP_TOKEN; None where there is neither."""
     if token_file is None:

@@ -9,7 +9,12 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from salesmap_async.cli.explain import explaining, next_arguments
-from salesmap_async.cli.options import read_token, settings_options, token_file_option
+from salesmap_async.cli.options import (
+    evolve_option,
+    read_token,
+    settings_options,
+    token_file_option,
+)
 from salesmap_async.cli.signals import ignore_signals
 from salesmap_async.commandline import path_command, run_command, same_command_again
 from salesmap_async.errors import DamagedError, SalesmapError, UsageError
@@ -32,14 +37,7 @@ SANDBOX_RECORDS = 3000
     is_flag=True,
     help=f"Snapshot a built-in, invented workspace into {SANDBOX_DB}; needs no token.",
 )
-@click.option(
-    "--evolve",
-    "days",
-    type=int,
-    multiple=True,
-    metavar="SEED",
-    help="With --sandbox: after a day of work in that workspace; may be repeated.",
-)
+@evolve_option("With --sandbox: after a day of work in that workspace; may be repeated.")
 @click.option(
     "--progress/--no-progress",
     default=None,
@@ -72,6 +70,8 @@ def run(
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
+        if days and not sandbox:
+            raise UsageError("--evolve changes the built-in workspace only", cure="add --sandbox")
         if sandbox and settings.db_path == usual_value("db_path"):
             settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
         attempt.settings = settings

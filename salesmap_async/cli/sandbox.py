@@ -9,6 +9,7 @@ from pathlib import Path
 
 import click
 
+from salesmap_async.cli.options import evolve_option
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
 from salesmap_async.sandbox import (
     SANDBOX_TOKEN,
@@ -75,14 +76,7 @@ from salesmap_async.sandbox import (
     type=click.Path(path_type=Path),
     help="JSON file with scripted faults: which request goes wrong, and how.",
 )
-@click.option(
-    "--evolve",
-    "days",
-    type=int,
-    multiple=True,
-    metavar="SEED",
-    help="After a day of work in the CRM: new, moved, won, lost ...; may be repeated.",
-)
+@evolve_option("After a day of work in the CRM: new, moved, won, lost ...; may be repeated.")
 @click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
 @click.option(
     "--used-by-others",

@@ -743,6 +743,13 @@ def test_diff_takes_from_the_timeline_what_has_no_backup_any_more(tmp_path: Path
         assert changed["fields"]["x"] == [before, 3]
 
 
+def test_days_of_work_pass_in_the_built_in_workspace_only(tmp_path: Path) -> None:
+    """A real workspace is not changed; to leave the option unheard would say what is not so."""
+    code, _, err = cli(tmp_path, "run", "--evolve", "1", SALESMAP_TOKEN="t")
+    assert code == 2
+    assert "--evolve changes the built-in workspace only" in err
+
+
 def test_words_for_states() -> None:
     """A run, a day, the day before; where time went back the later reading of a day counts."""
     states = [
