@@ -15,7 +15,8 @@ import sqlite3
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
-from itertools import islice
+from itertools import groupby, islice
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,7 @@ from salesmap_async.publish.rows import Fingerprint, RowMaker, bindable, rows_at
 from salesmap_async.publish.schema import Layout, fold, lay_out
 from salesmap_async.sqlite_file import column_types, cure_of, opened, remove_with_leftovers
 from salesmap_async.store.kinds import Kind, Kinds
+from salesmap_async.store.laying import EVERY_NULL
 from salesmap_async.store.work_db import absent_rows, open_work_db, read_run_values
 
 _RECORDS_BETWEEN_LOOKS = 200
@@ -172,10 +174,15 @@ class _Builder:
 
     def _kinds_of_published(self, source: TableSource) -> dict[str, set[Kind]]:
         kinds = Kinds()
-        for number, record in enumerate(source.records(Tally())):
-            if number % _RECORDS_BETWEEN_LOOKS == 0:
-                self._stop()
-            kinds.add(record.by_key())
+        records = source.records(Tally())
+        while batch := list(islice(records, _RECORDS_BETWEEN_LOOKS)):
+            self._stop()
+            for (keys, nulls), alike in groupby(batch, key=attrgetter("keys", "nulls")):
+                if nulls == EVERY_NULL:
+                    kinds.add_columns(keys, [record.values for record in alike])
+                else:
+                    for record in alike:
+                        kinds.add(record.by_key())
         return kinds.by_key()
 
     def _fill(self, layout: Layout, records: Iterator[Record]) -> tuple[int, str]:

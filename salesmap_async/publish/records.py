@@ -48,6 +48,7 @@ ORDER BY as_object(shape, CAST(body AS BLOB)), chain
 _HAS_VERSIONS = f"""
 SELECT EXISTS (SELECT 1 {_PUBLISHED} AND id IS NOT NULL GROUP BY id HAVING count(*) > 1)
 """
+_PERSON_KEYS = ("peopleId", "personId", "person")
 _NOTED_KINDS = """SELECT kinds FROM chain WHERE "table" = ? AND state <> 'skipped'"""
 
 
@@ -130,11 +131,15 @@ class TableSource:
             values = _values(body)
             keys = self._keys(chain, shape, len(values))
             record, repaired = _repaired(Record(record_id, keys, values, nulls), body)
-            if is_submission or added.get(chain):
-                completed, overruled = self._completed(record, chain, added.get(chain, {}), tally)
-                if completed is None:
+            known: Mapping[str, Any] = added.get(chain, {})
+            if is_submission:
+                person = person_of(_about_its_person(record))
+                if not self._admits(person, tally.forms.setdefault(chain, FormTally())):
                     continue
-                record, repaired = completed, repaired + overruled
+                known = {**known, "peopleId": person}
+            if known:
+                record, overruled = _completed(record, known)
+                repaired += overruled
             tally.repaired += repaired
             tally.without_id += record_id is None
             yield record
@@ -219,22 +224,6 @@ class TableSource:
         values = exact_json.loads(body)
         return exact_json.dumps(dict(zip(self._shape(shape), values, strict=True)))
 
-    def _completed(
-        self, record: Record, chain: str, added: Mapping[str, Any], tally: Tally
-    ) -> tuple[Record | None, int]:
-        """Return `record` with what the collector knows of it, and how many values that overruled.
-
-        None for a submission that is not published.
-        """
-        by_key = record.by_key()
-        overruled = add_values(by_key, added)
-        if self._table == SUBMISSION_TABLE:
-            person = person_of(by_key)
-            if not self._admits(person, tally.forms.setdefault(chain, FormTally())):
-                return None, 0
-            overruled += add_values(by_key, {"peopleId": person})
-        return Record(record.id, tuple(by_key), list(by_key.values())), overruled
-
     def _admits(self, person: str | int | None, form: FormTally) -> bool:
         """Decide about one submission by its person, and count it for its form."""
         if person is None:
@@ -250,11 +239,28 @@ class TableSource:
         return True
 
 
+def _completed(record: Record, added: Mapping[str, Any]) -> tuple[Record, int]:
+    """Return `record` with what the collector knows of it, and how many values that overruled."""
+    by_key = record.by_key()
+    overruled = add_values(by_key, added)
+    return Record(record.id, tuple(by_key), list(by_key.values())), overruled
+
+
+def _about_its_person(record: Record) -> dict[str, Any]:
+    """Return what `person_of` looks at, without the rest of the record."""
+    return {key: record.values[place] for key, place in _places_of_person(record.keys)}
+
+
+@lru_cache(MOST_SHAPES)
+def _places_of_person(keys: Keys) -> tuple[tuple[str, int], ...]:
+    return tuple((key, place) for place, key in enumerate(keys) if key in _PERSON_KEYS)
+
+
 def person_of(submission: Mapping[str, Any]) -> str | int | None:
     """Return whose submission it is: `peopleId`, else `personId`, else `person.id`, else None."""
-    person = submission.get("person")
+    people_id, person_id, person = map(submission.get, _PERSON_KEYS)
     nested = person.get("id") if isinstance(person, dict) else None
-    for value in (submission.get("peopleId"), submission.get("personId"), nested):
+    for value in (people_id, person_id, nested):
         if (isinstance(value, str) and value.strip()) or type(value) is int:
             return value
     return None

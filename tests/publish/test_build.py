@@ -245,24 +245,30 @@ def test_equal_content_gives_equal_bytes(tmp_path: Path) -> None:
     assert one.read_bytes() == two.read_bytes()
 
 
-def test_the_later_version_of_an_id_wins_and_leaves_no_trace(tmp_path: Path) -> None:
+@pytest.mark.parametrize("dense", [False, True])
+def test_the_later_version_of_an_id_wins_and_leaves_no_trace(tmp_path: Path, dense: bool) -> None:
     """Chain order decides; keys and kinds of the loser do not show in the table."""
     records = [{"id": "1", "x": "old", "gone": 1}, {"id": "2", "x": 2}, {"id": "1", "x": 1}]
-    path, manifest = build(tmp_path, [todo(*records, page_size=1)], shuffle_seed=5)
+    path, manifest = build(tmp_path, [todo(*records, page_size=1, dense=dense)], shuffle_seed=5)
     assert rows_of(path, "todo") == [{"id": "1", "x": 1}, {"id": "2", "x": 2}]
     assert types_of(path, "todo")["x"] == "INTEGER"
     assert manifest["todo"].duplicates == 1
 
 
 @settings(max_examples=50, deadline=None, derandomize=True)
-@given(st.lists(st.dictionaries(KEYS, JSON_VALUES, max_size=6), min_size=1, max_size=5))
-def test_noted_kinds_and_read_kinds_are_the_same(records: list[dict[str, Any]]) -> None:
+@given(
+    st.lists(st.dictionaries(KEYS, JSON_VALUES, max_size=6), min_size=1, max_size=5), st.booleans()
+)
+def test_noted_kinds_and_read_kinds_are_the_same(
+    records: list[dict[str, Any]], dense: bool
+) -> None:
     """An id that comes twice makes the build read the records: the table stays what it was."""
     for number, record in enumerate(records):
         record["id"] = f"id {number}"
     with tempfile.TemporaryDirectory() as directory:
-        _, noted = build(Path(directory), [todo(*records)], name="noted.db")
-        _, read = build(Path(directory), [todo(*records, records[0])], name="read.db")
+        _, noted = build(Path(directory), [todo(*records, dense=dense)], name="noted.db")
+        twice = todo(*records, records[0], dense=dense)
+        _, read = build(Path(directory), [twice], name="read.db")
     assert (noted["todo"].duplicates, read["todo"].duplicates) == (0, 1)
     assert noted["todo"].content_sha256 == read["todo"].content_sha256
 

@@ -20,7 +20,10 @@ from salesmap_async.store.work_db import SCHEMA
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ChainSpec:
-    """One finished list. `name` defaults to the table."""
+    """One finished list. `name` defaults to the table.
+
+    `dense`: its records are laid out over all keys of the list, else each over its own.
+    """
 
     table: str
     records: Sequence[Mapping[str, Any]]
@@ -29,6 +32,7 @@ class ChainSpec:
     page_size: int = 50
     state: str = "done"
     id_key: str = "id"
+    dense: bool = False
 
     @property
     def chain(self) -> str:
@@ -66,6 +70,14 @@ def make_work_db(
                 ),
             )
             rows += _rows(chain, shapes)
+            if chain.dense:
+                connection.executemany(
+                    "INSERT INTO key VALUES (?, ?, ?)",
+                    [
+                        (chain.chain, place, exact_json.dumps(key))
+                        for place, key in enumerate(_keys(chain))
+                    ],
+                )
         if shuffle_seed is not None:
             random.Random(shuffle_seed).shuffle(rows)
         connection.executemany("INSERT INTO record VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
@@ -85,20 +97,25 @@ def _kinds(chain: ChainSpec) -> str:
     return kinds.as_json()
 
 
+def _keys(chain: ChainSpec) -> list[str]:
+    return list(dict.fromkeys(key for record in chain.records for key in record))
+
+
 def _rows(chain: ChainSpec, shapes: dict[str, int]) -> Iterable[tuple[Any, ...]]:
     for number, record in enumerate(chain.records):
         page, position = divmod(number, chain.page_size)
         record_id = _id_text(record.get(chain.id_key))
-        yield (
-            chain.table,
-            chain.chain,
-            page,
-            position,
-            record_id,
-            shapes.setdefault(exact_json.dumps(list(record)), len(shapes)),
-            EVERY_NULL,
-            exact_json.dumps(list(record.values())),
-        )
+        shape, nulls, values = None, None, list(record.values())
+        if chain.dense:
+            keys = _keys(chain)
+            values = [record.get(key) for key in keys]
+            came = [keys.index(key) for key, value in record.items() if value is None]
+            nulls = exact_json.dumps(came) if came else None
+        else:
+            shape = shapes.setdefault(exact_json.dumps(list(record)), len(shapes))
+            nulls = EVERY_NULL
+        body = exact_json.dumps(values)
+        yield (chain.table, chain.chain, page, position, record_id, shape, nulls, body)
 
 
 def _id_text(value: Any) -> str | None:
