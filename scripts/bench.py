@@ -14,7 +14,8 @@ sandbox's log, not from the collector. The floor of a paced case is the larger o
 Its ratio is first to last arrival / floor. Cases without an interval are compared with a lower
 bound of the same data, all that a safe collector must do: fetch, parse, store and commit each page,
 one ordered copy, the indexes of the links, one hash, integrity check, fsync. Their ratio is
-wall / wall, and CPU / CPU stands beside it. The case `dashboard` measures the endpoints of the
+wall / wall, and CPU / CPU stands beside it. The bound keeps no timeline, so no run here feeds one.
+The case `dashboard` measures the endpoints of the
 dashboard, see bench_dashboard.py.
 """
 
@@ -263,7 +264,7 @@ class Bench:
         return [*command, "--finish"] if bound else command
 
     def _collector_command(self, case: Case, server: Server) -> list[object]:
-        command: list[object] = [self._python, "-m", "salesmap_async", "run", "--quiet"]
+        command: list[object] = [self._python, "-m", "salesmap_async", "run", "--quiet", "--no-timeline"]
         return [*command, "--base-url", server.base_url, "--min-interval", case.interval_s]
 
     def _run(self, command: Sequence[object], folder: Path) -> Usage:

@@ -135,7 +135,10 @@ def endpoints(db: Path) -> list[tuple[str, float]]:
         "/api/meta",
         "/api/sizes",
         *(f"/api/orgs/{org_id}{rest}" for rest in ("", "/memos?limit=500", "/people")),
-        *(f"/api/orgs/{org_id}/{rest}" for rest in ("won-summary", "won-groups-json", "statepath")),
+        *(
+            f"/api/orgs/{org_id}/{rest}"
+            for rest in ("won-summary", "won-groups-json", "won-groups-json-compact", "statepath")
+        ),
         *(f"/api/people/{person_id}/{rest}" for rest in ("deals", "memos", "webforms")),
         f"/api/deals/{deal_id}/memos",
         "/api/deal-check/edu1",

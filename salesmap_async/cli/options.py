@@ -59,6 +59,11 @@ def evolve_option(meaning: str) -> Callable[[_Command], _Command]:
     return click.option("--evolve", "days", type=int, multiple=True, metavar="SEED", help=meaning)
 
 
+def fields_option(meaning: str) -> Callable[[_Command], _Command]:
+    """Return a decorator that adds --fields: which fields the invented workspace has."""
+    return click.option("--fields", type=click.Choice(["all", "plain"]), help=meaning)
+
+
 def read_token(token_file: Path | None) -> Secret | None:
     """Return the token from the file, else from SALESMAP_TOKEN; None where there is neither."""
     if token_file is None:

@@ -11,6 +11,7 @@ import click
 from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.options import (
     evolve_option,
+    fields_option,
     read_token,
     settings_options,
     token_file_option,
@@ -38,6 +39,7 @@ SANDBOX_RECORDS = 3000
     help=f"Snapshot a built-in, invented workspace into {SANDBOX_DB}; needs no token.",
 )
 @evolve_option("With --sandbox: after a day of work in that workspace; may be repeated.")
+@fields_option("With --sandbox: `plain` has only the fields that every workspace has.")
 @click.option(
     "--progress/--no-progress",
     default=None,
@@ -49,6 +51,7 @@ def run(
     token_file: Path | None,
     sandbox: bool,
     days: tuple[int, ...],
+    fields: str | None,
     progress: bool | None,
     quiet: bool,
     verbose: bool,
@@ -70,8 +73,11 @@ def run(
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining() as attempt:
         settings = Settings(**options, token=None if sandbox else read_token(token_file))
-        if days and not sandbox:
-            raise UsageError("--evolve changes the built-in workspace only", cure="add --sandbox")
+        for option, given in (("--evolve", days), ("--fields", fields)):
+            if given and not sandbox:
+                said = f"{option} changes the built-in workspace only"
+                raise UsageError(said, cure="add --sandbox")
+        invented = _Invented(days=days, is_plain=fields == "plain") if sandbox else None
         if sandbox and settings.db_path == usual_value("db_path"):
             settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
         attempt.settings = settings
@@ -79,7 +85,7 @@ def run(
             error, settings, sandbox=sandbox, token_file=token_file
         )
         try:
-            report = asyncio.run(_snapshot(settings, verbosity, sandbox=sandbox, days=days))
+            report = asyncio.run(_snapshot(settings, verbosity, invented))
         except asyncio.CancelledError:  # a second signal before the run had begun
             click.echo("salesmap-async: stopped; nothing was touched.", err=True)
             raise SystemExit(130) from None
@@ -106,8 +112,16 @@ def _next_command(
     )
 
 
+@dataclasses.dataclass(frozen=True, slots=True, kw_only=True)
+class _Invented:
+    """The built-in workspace as it is to be read: after which days of work, with which fields."""
+
+    days: tuple[int, ...]
+    is_plain: bool
+
+
 async def _snapshot(
-    settings: Settings, verbosity: Verbosity, *, sandbox: bool, days: tuple[int, ...]
+    settings: Settings, verbosity: Verbosity, invented: _Invented | None
 ) -> RunReport:
     from contextlib import AsyncExitStack
 
@@ -119,12 +133,12 @@ async def _snapshot(
     stop = Stop()
     async with AsyncExitStack() as stack:
         stack.enter_context(stopping_on_signals(stop))
-        if sandbox:
+        if invented is not None:
             from salesmap_async.sandbox import Sandbox, Workspace, work_a_day
 
             token = "sandbox-token"  # noqa: S105  (the sandbox's own, worth nothing)
-            workspace = Workspace.generate(records=SANDBOX_RECORDS)
-            for day in days:
+            workspace = Workspace.generate(records=SANDBOX_RECORDS, plain=invented.is_plain)
+            for day in invented.days:
                 work_a_day(workspace, day)
             server = await stack.enter_async_context(Sandbox(workspace, token=token))
             settings = dataclasses.replace(settings, base_url=server.base_url, token=Secret(token))

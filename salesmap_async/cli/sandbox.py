@@ -9,7 +9,7 @@ from pathlib import Path
 
 import click
 
-from salesmap_async.cli.options import evolve_option
+from salesmap_async.cli.options import evolve_option, fields_option
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
 from salesmap_async.sandbox import (
     SANDBOX_TOKEN,
@@ -62,6 +62,7 @@ from salesmap_async.sandbox import (
     show_default=True,
     help="Probability that a record leaves an optional key out, each for itself.",
 )
+@fields_option("`plain`: only the fields that every workspace has.  [default: all]")
 @click.option(
     "--latency",
     "latency_s",
@@ -95,6 +96,7 @@ def sandbox(
     forms: int,
     wide_fields: int,
     absent: float,
+    fields: str | None,
     latency_s: float,
     faults_file: Path | None,
     days: Sequence[int],
@@ -116,6 +118,7 @@ def sandbox(
             forms=forms,
             wide_fields=wide_fields,
             absent=absent,
+            plain=fields == "plain",
         )
         for day in days:
             work_a_day(workspace, day)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import webbrowser
 from collections.abc import Callable
 from pathlib import Path
@@ -18,6 +19,11 @@ from salesmap_async.dashboard.variables import DB_PATH, PASSWORD
 from salesmap_async.dashboard.web.access import Access, check_host, make_access
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import Settings
+
+_OF_RELAYS = (
+    ". Only this machine is answered; a relay on it that says nothing (a plain proxy_pass, ssh -L,"
+    " a container's port) looks the same: --with-token then asks for a token"
+)
 
 
 @click.command()
@@ -61,7 +67,17 @@ from salesmap_async.settings import Settings
 @click.option(
     "--allow-file-origin", is_flag=True, help="Answer a page, too, that was opened as a file."
 )
-@click.option("--open", "open_browser", is_flag=True, help="Open the page in a browser.")
+@click.option(
+    "--with-token",
+    is_flag=True,
+    help="Make a token, print the address that carries it, and open that.",
+)
+@click.option(
+    "--open/--no-open",
+    "open_browser",
+    default=None,
+    help="Open the page in a browser; default: with --with-token only.",
+)
 def serve(
     host: str,
     port: int,
@@ -70,13 +86,19 @@ def serve(
     auth_token_file: Path | None,
     auth_user: str | None,
     allow_file_origin: bool,
-    open_browser: bool,
+    with_token: bool,
+    open_browser: bool | None,
     **paths: Any,
 ) -> None:
     """Show the snapshot in a browser, read-only, until Ctrl-C."""
     with explaining():
         if auth_token_file and _source_of("auth_token") is ParameterSource.COMMANDLINE:
             raise UsageError("--auth-token and --auth-token-file are two tokens: give one of them")
+        if with_token and (auth_token or auth_token_file):
+            said = "--with-token makes a token, and there is one already"
+            raise UsageError(said, cure="leave one of them out", without=("--with-token",))
+        if with_token:
+            auth_token = secrets.token_urlsafe(24)
         settings = Settings(**_with_db_path_of_environment(paths))
         access = make_access(
             token=_read_secret(auth_token_file) if auth_token_file else auth_token,
@@ -86,7 +108,12 @@ def serve(
             allow_file_origin=allow_file_origin,
         )
         check_host(host, access)
-        announce = _announcer(settings.db_path, open_browser=open_browser)
+        announce = _announcer(
+            settings.db_path,
+            token=auth_token if with_token else None,
+            is_open=not access.needs_proof,
+            open_browser=with_token if open_browser is None else open_browser,
+        )
         _serve(settings, config_file, access, host, port, announce)
 
 
@@ -113,12 +140,20 @@ def _serve(
     click.echo("stopped")
 
 
-def _announcer(db_path: Path, *, open_browser: bool) -> Callable[[str, str | None], None]:
+def _announcer(
+    db_path: Path, *, token: str | None, is_open: bool, open_browser: bool
+) -> Callable[[str, str | None], None]:
+    """Return what prints the addresses. `token`: one that they carry; `is_open`: nothing is asked
+    of whoever comes from this machine.
+    """
+    query = f"?token={token}" if token else ""
+
     def announce(url: str, for_others: str | None) -> None:
-        others = f" (others: {for_others})" if for_others else ""
-        click.echo(f"serving {db_path} on {url}{others}; stop with Ctrl-C")
+        others = f" (others: {for_others}{query})" if for_others else ""
+        of_relays = _OF_RELAYS if is_open else ""
+        click.echo(f"serving {db_path} on {url}{query}{others}; stop with Ctrl-C{of_relays}")
         if open_browser:
-            webbrowser.open(url)
+            webbrowser.open(url + query)
 
     return announce
 

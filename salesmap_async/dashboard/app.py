@@ -24,11 +24,12 @@ from salesmap_async.dashboard.web import docs_page, help_page
 from salesmap_async.dashboard.web.access import Access
 from salesmap_async.dashboard.web.answers import Failures, add_error_answers
 from salesmap_async.dashboard.web.kept_answers import KeptAnswers
+from salesmap_async.dashboard.web.proof import Proof
 from salesmap_async.dashboard.web.security import (
     FILE_ORIGIN,
     PAGE_ORIGINS,
+    HeadAsGet,
     KnownPlaces,
-    Proof,
     SafeHeaders,
 )
 from salesmap_async.paths import SANDBOX_DB
@@ -92,12 +93,13 @@ def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
     origins = [*PAGE_ORIGINS, *([FILE_ORIGIN] if access.allow_file_origin else [])]
     known = replace(access, hosts=(*access.hosts, *config.allowed_hosts))
     return [
+        Middleware(HeadAsGet),
         Middleware(SafeHeaders),
         Middleware(KnownPlaces, access=known),
         Middleware(
             CORSMiddleware,
             allow_origins=origins,
-            allow_methods=["GET"],
+            allow_methods=["GET", "HEAD"],
             allow_headers=["Authorization"],
         ),
         Middleware(Failures),

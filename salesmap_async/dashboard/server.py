@@ -12,6 +12,7 @@ from contextlib import suppress
 import uvicorn
 from fastapi import FastAPI
 
+from salesmap_async.dashboard.web.patience import PatientProtocol
 from salesmap_async.errors import UsageError
 
 _GRACE_S = 3
@@ -35,6 +36,7 @@ def serve_app(app: FastAPI, host: str, port: int, *, announce: Announce) -> None
         bound_port = listener.getsockname()[1]
         config = uvicorn.Config(
             app,
+            http=PatientProtocol,
             log_level="warning",
             access_log=False,
             lifespan="off",

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 
 from salesmap_async.sandbox import words
 from salesmap_async.sandbox.dice import Dice, identity
+from salesmap_async.sandbox.plain import only_plain
 from salesmap_async.sandbox.table import Record, Table
 from salesmap_async.sandbox.workspace import Workspace
 
@@ -121,7 +122,8 @@ class _Day:
         record_id = identity(self._seed, "added", name, number)
         record = dict(table.peek(dice.below(len(table))))
         record |= {"id": record_id, "RecordId": record_id, "createdAt": self._now}
-        table.append(shaped(record, dice) | {"updatedAt": self._now})
+        shaped_record = shaped(record, dice) | {"updatedAt": self._now}
+        table.append(only_plain(name, shaped_record) if self._workspace.is_plain else shaped_record)
 
     def _as_new_deal(self, deal: Record, dice: Dice) -> Record:
         been = {name: None for name in deal if _ENTERED.fullmatch(name)}
@@ -141,5 +143,7 @@ class _Day:
         return memo | {"cursorId": memo["id"], "text": text, "htmlBody": f"<p>{text}</p>"}
 
     def _change(self, record: Record, **fields: object) -> None:
+        if self._workspace.is_plain:
+            fields = {key: value for key, value in fields.items() if key in record}
         record |= fields
         record["updatedAt"] = self._now

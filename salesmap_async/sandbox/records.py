@@ -16,6 +16,7 @@ from typing import Any
 
 from salesmap_async.sandbox import words
 from salesmap_async.sandbox.dice import Dice, identity
+from salesmap_async.sandbox.plain import only_plain, stage_of_deal
 from salesmap_async.sandbox.table import Record, microseconds
 
 FIRST_US = microseconds(words.DAYS[0])
@@ -72,6 +73,7 @@ class Invention:
 
     `counts`: records of each core list. `stage_fields`: stage-tracking keys of a deal and a lead.
     `absent`: how probable it is that a record leaves an optional key out, each for itself.
+    `plain`: records have the fields that every workspace has, and none of one company.
     """
 
     seed: int
@@ -79,6 +81,7 @@ class Invention:
     forms: int
     stage_fields: int
     absent: float = 0.0
+    plain: bool = False
 
     def id_of(self, table: str, index: int) -> str:
         """Return the id of a core record; one in nine is of the legacy kind."""
@@ -154,6 +157,7 @@ class Invention:
             "수강종료일": _kst_midnight(min(start + 33, len(words.DAYS) - 1)),
             "생성 날짜": _kst_midnight(max(start - 20, 1)),
             **self._stage_tracking("deal", index, dice),
+            **(stage_of_deal(self.seed, index) if self.plain else {}),
         }
         return self._finished("deal", index, record, dice)
 
@@ -354,6 +358,8 @@ class Invention:
         if turn < len(fields) and record.get(fields[turn]):
             spice = words.SPICE[(index // _SPICE_TURNS + turn) % len(words.SPICE)]
             record[fields[turn]] += f" {spice}"
+        if self.plain:
+            record = only_plain(table, record)
         return self._thinned(table, index, record) if self.absent else record
 
     def _thinned(self, table: str, index: int, record: Record) -> Record:

@@ -29,7 +29,8 @@ class Workspace:
     """What one Salesmap workspace holds. Its tables and submissions may be changed at any time.
 
     `lists` has every list by its path; `submissions` has each existing form's by the form's id.
-    `trash` has records by path and id that answer to their id and stand in no list.
+    `trash` has records by path and id that answer to their id and stand in no list. `is_plain`:
+    its records have only the fields that every workspace has.
     """
 
     workspace_id: str
@@ -37,6 +38,7 @@ class Workspace:
     lists: dict[str, Table]
     submissions: dict[str, list[Record]]
     trash: dict[str, dict[str, Record]] = field(default_factory=dict)
+    is_plain: bool = False
 
     @classmethod
     def generate(
@@ -48,22 +50,30 @@ class Workspace:
         forms: int = 20,
         wide_fields: int = 36,
         absent: float = 0.0,
+        plain: bool = False,
     ) -> Workspace:
         """Invent a workspace with `records` records in its five core lists.
 
         `mix`: shares of core lists; the ones not named divide the rest as usual. `forms`: web
         forms that exist. `wide_fields`: stage-tracking keys of each deal and lead. `absent`: the
-        probability that a core record leaves an optional key out.
+        probability that a core record leaves an optional key out. `plain`: records have only the
+        fields that every workspace has.
         """
         counts = _counts(records, mix or {})
         invention = Invention(
-            seed=seed, counts=counts, forms=forms, stage_fields=wide_fields, absent=absent
+            seed=seed,
+            counts=counts,
+            forms=forms,
+            stage_fields=wide_fields,
+            absent=absent,
+            plain=plain,
         )
         return cls(
             workspace_id=identity(seed, "workspace"),
             workspace_name=f"가상 교육 주식회사 {seed}",
             lists={**_core_tables(invention), **small_tables(invention, _CORE)},
             submissions=submissions_by_form(invention),
+            is_plain=plain,
         )
 
     def table(self, name: str) -> Table:

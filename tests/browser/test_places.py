@@ -236,3 +236,28 @@ async def test_a_server_with_both_takes_either(
         await visit.page.get_by_label("접근 토큰").fill(TOKEN)
         await visit.page.get_by_role("button", name="확인").click()
         await is_let_in(visit)
+
+
+async def test_a_token_stays_with_the_port_it_was_given_for(
+    visitors: Visitors, with_token: Served, snapshot_db: Path, static_server: str
+) -> None:
+    """`?api=` may lead to another program on this machine: the token of the first is not its."""
+    visit = await asked_for_proof(visitors, static_server, with_token)
+    await visit.page.get_by_label("접근 토큰").fill(TOKEN)
+    await visit.page.get_by_role("button", name="확인").click()
+    await is_let_in(visit)
+    sent: list[str | None] = []
+    with Served(snapshot_db) as other:
+        visit.page.on(
+            "request",
+            lambda request: (
+                sent.append(request.headers.get("authorization"))
+                if request.url.startswith(other.url)
+                else None
+            ),
+        )
+        await visit.page.goto(f"{static_server}/{PAGE_FILE.name}?api={other.url}/api")
+        await visit.rows("found-panel").first.wait_for()
+        await visit.settled()
+    assert sent
+    assert set(sent) == {None}

@@ -127,18 +127,25 @@ async def test_an_outage_between_two_looks_is_made_good_too(visit: Visit) -> Non
     visit.expect_complaint("ERR_INTERNET_DISCONNECTED")
 
 
-async def test_a_missing_column_is_named(
+async def test_a_field_that_is_not_there_stops_its_figure_alone(
     visitors: Visitors, snapshot_db: Path, tmp_path: Path
 ) -> None:
-    """Section 6: the screen shows which one, where its figures would be."""
+    """The figure says which field and which key; its neighbours stand; one banner lists it."""
     with copied(snapshot_db, tmp_path) as db:
         with closing(sqlite3.connect(db)) as connection, connection:
-            connection.execute('ALTER TABLE deal DROP COLUMN "예상 체결액"')
+            connection.execute('ALTER TABLE deal RENAME COLUMN "계약 체결일" TO "계약체결일"')
         with Served(db) as server:
             visit = await visitors.come(server.url)
+            await visit.open("#pipeline")
+            lacking = visit.panel("won-chart").locator(".lacking")
+            await expect(lacking).to_contain_text("deal.계약 체결일")
+            await expect(lacking).to_contain_text("columns.deal.contract_date")
+            await visit.rows("open-deals").first.wait_for()
+            await visit.rows("win-rates").first.wait_for()
+            banner = visit.page.locator("[data-matter=settings]")
+            await expect(banner).to_have_count(1)
+            await banner.get_by_text("dashboard.toml에 붙여 넣을 내용").click()
+            await expect(banner.locator(".paste")).to_contain_text('contract_date = "계약체결일"')
             await visit.open("#edu1-dealcheck")
-            await expect(visit.panel("retention")).to_contain_text("deal.예상 체결액")
-            await expect(
-                visit.panel("retention").get_by_role("button", name="다시 시도")
-            ).to_be_visible()
-            visit.expect_complaint("503")
+            await expect(visit.panel("retention").locator(".lacking")).to_be_visible()
+            await visit.rows("retention").first.wait_for()

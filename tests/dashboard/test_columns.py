@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import unicodedata
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from salesmap_async.dashboard.data.caveats import DECIDES, DECIDES_DEAL_CHECK
+from salesmap_async.dashboard.data.caveats import LEFT_OUT
 from salesmap_async.dashboard.data.columns import DEFAULT_COLUMNS
 from salesmap_async.dashboard.data.config import DashboardConfig
+from salesmap_async.dashboard.data.config_file import load_config
 from salesmap_async.sqlite_file import column_types, opened, quoted
 from tests.support.dashboard_db import VECTOR, Records, answer, app_over, asking, change, make_db
 
@@ -19,59 +22,73 @@ FULL: Records = {
     "webform_history": [{"id": "h1", "peopleId": "p1", "webFormId": "w1", "createdAt": "x"}],
 }
 
-READ: dict[str, tuple[str, ...]] = {
-    # The contract's section 6: what each endpoint reads, so that its lack must be said.
-    "/api/sizes": ("organization.기업 규모",),
-    "/api/orgs": (
-        "organization.이름", "organization.기업 규모", "organization.팀", "organization.담당자",
-        "people.organizationId", "deal.organizationId", "deal.상태", "deal.금액",
-        "deal.계약 체결일",
-    ),
-    "/api/orgs/o1": (
-        "organization.이름", "organization.기업 규모", "organization.팀", "organization.담당자",
-    ),
-    "/api/orgs/o1/people": (
-        "people.organizationId", "people.이름", "people.소속 상위 조직",
-        "people.팀(명함/메일서명)", "people.직급(명함/메일서명)", "people.담당 교육 영역",
-        "people.이메일", "people.전화", "people.제출된 웹폼 목록", "deal.peopleId",
-        "webform_history.peopleId", "webform_history.webFormId", "webform_history.createdAt",
-    ),
-    "/api/people/p1/deals": (
-        "deal.peopleId", "deal.organizationId", "deal.이름", "deal.상태", "deal.금액",
-        "deal.예상 체결액", "deal.계약 체결일", "deal.담당자", "deal.생성 날짜",
-    ),
-    "/api/orgs/o1/memos": (
-        "memo.organizationId", "memo.peopleId", "memo.dealId", "memo.text", "memo.ownerId",
-        "memo.createdAt", "memo.updatedAt",
-    ),
-    "/api/people/p1/memos": ("memo.peopleId", "memo.dealId", "memo.text", "memo.createdAt"),
-    "/api/deals/d1/memos": ("memo.dealId", "memo.text", "memo.createdAt"),
-    "/api/orgs/o1/won-summary": (
-        "deal.organizationId", "deal.peopleId", "deal.상태", "deal.계약 체결일", "deal.금액",
-        "deal.담당자", "people.organizationId", "people.소속 상위 조직", "people.이름",
-    ),
-    "/api/orgs/o1/won-groups-json": (
-        "organization.업종", "organization.업종 구분(대)", "organization.업종 구분(중)",
-        "people.organizationId", "people.소속 상위 조직", "people.팀(명함/메일서명)",
-        "deal.peopleId", "deal.organizationId", "deal.상태", "deal.금액", "deal.계약 체결일",
-        "deal.과정포맷", "deal.카테고리", "deal.Net(%)", "deal.수강시작일", "deal.LOST 확정일",
-        "memo.text", "memo.createdAt", "memo.dealId", "memo.peopleId", "memo.organizationId",
-    ),
-    "/api/orgs/o1/statepath": (
-        "organization.이름", "people.organizationId", "people.소속 상위 조직", "deal.peopleId",
-        "deal.organizationId", "deal.상태", "deal.계약 체결일", "deal.금액", "deal.과정포맷",
-    ),
-    "/api/deal-check/edu1": (
-        "deal.이름", "deal.담당자", "deal.생성 날짜", "deal.과정포맷", "deal.성사 가능성",
-        "deal.수주 예정일", "deal.예상 체결액", "deal.상태", "deal.금액", "deal.계약 체결일",
-        "people.이름", "people.소속 상위 조직", "people.팀(명함/메일서명)", "organization.이름",
-        "memo.dealId",
-    ),
-    "/api/pipeline": (
-        "deal.상태", "deal.계약 체결일", "deal.금액", "deal.예상 체결액", "organization.기업 규모",
-    ),
+PATHS = (
+    "/api/meta",
+    "/api/sizes",
+    "/api/orgs",
+    "/api/orgs/o1",
+    "/api/orgs/o1/people",
+    "/api/people/p1/deals",
+    "/api/people/p1/webforms",
+    "/api/orgs/o1/memos",
+    "/api/people/p1/memos",
+    "/api/deals/d1/memos",
+    "/api/orgs/o1/won-summary",
+    "/api/orgs/o1/won-groups-json",
+    "/api/orgs/o1/statepath",
+    "/api/deal-check/edu1",
+    "/api/pipeline",
+)
+MAPPED = [
+    f"{table}.{field}" for table, meanings in DEFAULT_COLUMNS.items() for field in meanings.values()
+]
+LINKS = (
+    "people.organizationId", "deal.organizationId", "deal.peopleId", "memo.organizationId",
+    "memo.peopleId", "memo.dealId", "webform_history.peopleId", "webform_history.webFormId",
+    "webform_history.createdAt",
+)  # fmt: skip
+DECIDED: dict[str, dict[str, set[str]]] = {
+    # Which figures of which answer say that they lack a field; all other answers say nothing.
+    "organization.기업 규모": {"/api/sizes": {"sizes"}, "/api/pipeline": {"win_rates"}},
+    "people.소속 상위 조직": {
+        "/api/orgs/o1/won-summary": {"upper_orgs"},
+        "/api/orgs/o1/won-groups-json": {"upper_orgs"},
+        "/api/orgs/o1/statepath": {"statepath"},
+    },
+    "deal.상태": {
+        "/api/orgs": {"won_of_organization"},
+        "/api/orgs/o1/won-summary": {"won_deals", "won_amount"},
+        "/api/orgs/o1/won-groups-json": {"won_deals"},
+        "/api/orgs/o1/statepath": {"statepath"},
+        "/api/deal-check/edu1": {"team_deals", "retention"},
+        "/api/pipeline": {"won_count", "won_amount", "open_deals", "win_rates"},
+    },
+    "deal.계약 체결일": {
+        "/api/orgs": {"won_of_organization"},
+        "/api/orgs/o1/won-summary": {"won_deals", "won_amount"},
+        "/api/orgs/o1/won-groups-json": {"won_deals"},
+        "/api/orgs/o1/statepath": {"statepath"},
+        "/api/deal-check/edu1": {"retention"},
+        "/api/pipeline": {"won_count", "won_amount"},
+    },
+    "deal.금액": {
+        "/api/orgs": {"won_of_organization"},
+        "/api/orgs/o1/won-summary": {"won_amount"},
+        "/api/orgs/o1/statepath": {"statepath"},
+        "/api/deal-check/edu1": {"retention"},
+        "/api/pipeline": {"won_amount"},
+    },
+    "deal.과정포맷": {"/api/orgs/o1/statepath": {"statepath"}},
+    "deal.담당자": {"/api/deal-check/edu1": {"team_deals"}},
+    "memo.text": {
+        "/api/orgs/o1/memos": {"memos"},
+        "/api/people/p1/memos": {"memos"},
+        "/api/deals/d1/memos": {"memos"},
+    },
 }  # fmt: skip
-EVERY_LACK = [(path, column) for path, columns in READ.items() for column in columns]
+BLANKS: tuple[Any, ...] = (None, "-", "", [], "미매핑", "미입력", 0, "o1", "x")
+"""How a field that is not there is shown; an organization without a name is shown by its id."""
+
 EMPTY_LISTS = {
     "/api/sizes": {"sizes": []},
     "/api/orgs": {"items": [], "years": [2023, 2024, 2025]},
@@ -95,21 +112,62 @@ def without(db: Path, column: str) -> None:
     change(db, f'ALTER TABLE "{table}" RENAME COLUMN "{name}" TO "gone"')
 
 
-@pytest.mark.parametrize("path", READ)
-async def test_the_full_snapshot_is_answered(tmp_path: Path, path: str) -> None:
+@pytest.mark.parametrize("path", PATHS)
+async def test_the_full_snapshot_lacks_nothing(tmp_path: Path, path: str) -> None:
     """What follows is about what is taken away, not about a DB that never worked."""
-    assert await answer(app_over(full_db(tmp_path)), path)
+    assert "lacking" not in await answer(app_over(full_db(tmp_path)), path)
 
 
-@pytest.mark.parametrize(("path", "column"), EVERY_LACK)
-async def test_a_missing_column_is_named(tmp_path: Path, path: str, column: str) -> None:
-    """503 with the column, never an answer that took its name for its value."""
+@pytest.mark.parametrize("column", MAPPED)
+async def test_a_missing_column_stops_the_figures_that_it_decides(
+    tmp_path: Path, column: str
+) -> None:
+    """No answer fails; each figure that needs the field says so, with the key; no other does."""
+    db = full_db(tmp_path)
+    if column.partition(".")[2] in column_names(db, column.partition(".")[0]):
+        without(db, column)
+    app = app_over(db)
+    said: dict[str, set[str]] = {}
+    for path in PATHS:
+        for lack in (await answer(app, path)).get("lacking", []):
+            said.setdefault(path, set()).add(lack["figure"])
+            assert column in [field["column"] for field in lack["fields"]]
+            assert all(field["key"].startswith("columns.") for field in lack["fields"])
+            assert column in lack["text"]
+    assert said == DECIDED.get(column, {})
+
+
+@pytest.mark.parametrize("column", [each for each in MAPPED if each not in DECIDED])
+async def test_what_is_left_is_what_it_was(tmp_path: Path, column: str) -> None:
+    """A field that is only shown becomes null; every other value stays as it was."""
+    db = full_db(tmp_path)
+    before = {path: await answer(app_over(db), path) for path in PATHS[1:]}
+    if column.partition(".")[2] in column_names(db, column.partition(".")[0]):
+        without(db, column)
+    after = {path: await answer(app_over(db), path) for path in PATHS[1:]}
+    for path in before:
+        assert differences(before[path], after[path]) == [], path
+
+
+def differences(before: Any, after: Any) -> list[Any]:
+    """Return what was another value before and is not just blank now."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        assert before.keys() == after.keys()
+        return [each for key in before for each in differences(before[key], after[key])]
+    if isinstance(before, list) and isinstance(after, list) and len(before) == len(after):
+        pairs = zip(before, after, strict=True)
+        return [each for pair in pairs for each in differences(*pair)]
+    return [] if before == after or after in BLANKS else [(before, after)]
+
+
+@pytest.mark.parametrize("column", LINKS)
+async def test_a_missing_link_breaks_no_answer(tmp_path: Path, column: str) -> None:
+    """A workspace in which nothing was ever linked has no such column."""
     db = full_db(tmp_path)
     without(db, column)
-    async with asking(app_over(db)) as client:
-        response = await client.get(path)
-    assert response.status_code == 503
-    assert response.json() == {"detail": {"missing": [column]}}
+    app = app_over(db)
+    for path in PATHS:
+        assert await answer(app, path)
 
 
 @pytest.mark.parametrize("table", ["organization", "people", "deal", "memo"])
@@ -126,14 +184,64 @@ async def test_a_missing_table_is_named(tmp_path: Path, table: str) -> None:
             )
 
 
-async def test_all_missing_columns_are_named_at_once(tmp_path: Path) -> None:
+async def test_all_missing_fields_of_a_figure_are_named_at_once(tmp_path: Path) -> None:
     """One answer is enough to know what to mend."""
     db = full_db(tmp_path)
     without(db, "deal.금액")
     change(db, 'ALTER TABLE deal RENAME COLUMN "과정포맷" TO "gone too"')
-    async with asking(app_over(db)) as client:
-        response = await client.get("/api/orgs/o1/statepath")
-    assert response.json() == {"detail": {"missing": ["deal.과정포맷", "deal.금액"]}}
+    (lack,) = (await answer(app_over(db), "/api/orgs/o1/statepath"))["lacking"]
+    assert [field["key"] for field in lack["fields"]] == [
+        "columns.deal.amount",
+        "columns.deal.course_format",
+    ]
+
+
+async def test_an_open_deal_is_worth_its_amount_where_nothing_is_expected(tmp_path: Path) -> None:
+    """A workspace without that field has one amount, of open and of won deals."""
+    db = full_db(tmp_path)
+    change(db, 'UPDATE deal SET "상태" = \'SQL\', "금액" = 7')
+    without(db, "deal.예상 체결액")
+    figures = await answer(app_over(db), "/api/pipeline")
+    assert {each["amount"] / each["count"] for each in figures["open_by_stage"]} == {7}
+    assert "lacking" not in figures
+
+
+async def test_a_block_for_the_configuration_can_be_pasted(tmp_path: Path) -> None:
+    """It names the columns that are there instead; with it nothing is missing any more."""
+    db = full_db(tmp_path)
+    renamed = {
+        "deal.계약 체결일": "계약체결일",
+        "deal.금액": "딜 금액(원)",
+        "deal.담당자": unicodedata.normalize("NFD", "담당자"),
+        "people.이름": "고객 이름",
+        "organization.기업 규모": "기업규모 ",
+    }
+    for column, new in renamed.items():
+        table, _, name = column.partition(".")
+        change(db, f'ALTER TABLE "{table}" RENAME COLUMN "{name}" TO "{new}"')
+    about = await answer(app_over(db), "/api/meta")
+    assert {each["column"]: each["guess"] for each in about["missing"]} == renamed
+    given = tmp_path / "dashboard.toml"
+    given.write_text(about["missing_toml"], encoding="utf-8")
+    mended = await answer(app_over(db, load_config(given)), "/api/meta")
+    assert (mended["missing"], mended["missing_toml"], mended["warnings"]) == ([], "", [])
+
+
+async def test_nothing_is_guessed_where_nothing_fits(tmp_path: Path) -> None:
+    """A date is no amount; what has no guess is a comment, so that the block can be pasted."""
+    db = full_db(tmp_path)
+    change(
+        db,
+        'ALTER TABLE deal RENAME COLUMN "금액" TO "금액 입력일"',
+        "UPDATE deal SET \"금액 입력일\" = '2025-01-01T00:00:00.000Z'",
+    )
+    about = await answer(app_over(db), "/api/meta")
+    assert about["missing"] == [
+        {"column": "deal.금액", "key": "columns.deal.amount", "guess": None}
+    ]
+    given = tmp_path / "dashboard.toml"
+    given.write_text(about["missing_toml"], encoding="utf-8")
+    assert load_config(given) == DashboardConfig()
 
 
 async def test_tables_without_rows_answer_empty(tmp_path: Path) -> None:
@@ -180,18 +288,26 @@ async def test_a_field_may_be_called_otherwise(tmp_path: Path) -> None:
     assert (await answer(app, "/api/meta"))["warnings"] == []
 
 
-@pytest.mark.parametrize("name", DECIDES)
-async def test_leaving_out_what_decides_figures_is_a_warning(tmp_path: Path, name: str) -> None:
-    """No such field in the workspace: the answers are there, and the page says what they lack."""
+@pytest.mark.parametrize("name", LEFT_OUT)
+async def test_doing_without_a_field_is_a_warning(tmp_path: Path, name: str) -> None:
+    """The configuration says that there is no such field: the figures are there, and so is why."""
     table, _, meaning = name.partition(".")
     columns = {each: dict(meanings) for each, meanings in DEFAULT_COLUMNS.items()}
     columns[table][meaning] = ""
     app = app_over(full_db(tmp_path), DashboardConfig(columns=columns))
     (warning,) = (await answer(app, "/api/meta"))["warnings"]
     assert warning.startswith(f"{name}: ")
-    assert DECIDES[name] in warning
-    of_deal_check = (await answer(app, "/api/deal-check/edu1"))["meta"]["warnings"]
-    assert of_deal_check == ([warning] if name in DECIDES_DEAL_CHECK else [])
+    assert LEFT_OUT[name] in warning
+    assert (await answer(app, "/api/orgs/o1/statepath"))["item"]["year_states"]
+
+
+async def test_an_amount_left_out_is_never_a_zero(tmp_path: Path) -> None:
+    """What the workspace does not know is told as not known."""
+    columns = {each: dict(meanings) for each, meanings in DEFAULT_COLUMNS.items()}
+    columns["deal"]["amount"] = ""
+    app = app_over(full_db(tmp_path), DashboardConfig(columns=columns))
+    (line, *_) = (await answer(app, "/api/orgs/o1/won-summary"))["items"]
+    assert (line["total"], line["won2025"]) == (None, None)
 
 
 async def test_a_renamed_field_is_found(tmp_path: Path) -> None:
@@ -246,7 +362,7 @@ async def test_blobs_are_answered_as_text(tmp_path: Path) -> None:
             f"{quoted(name)} = CAST({quoted(name)} AS BLOB)" for name in names))  # fmt: skip
     change(db, "UPDATE deal SET \"이름\" = X'FFFE41'", "UPDATE manifest SET endpoint = X'FF'")
     async with asking(app_over(db)) as client:
-        codes = {path: (await client.get(path)).status_code for path in (*READ, "/api/tables")}
+        codes = {path: (await client.get(path)).status_code for path in (*PATHS, "/api/tables")}
         listed = (await client.get("/api/orgs")).json()["items"]
     assert set(codes.values()) <= {200, 404}, codes
     assert codes["/api/orgs"] == codes["/api/deal-check/edu1"] == codes["/api/tables"] == 200

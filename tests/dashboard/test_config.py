@@ -67,7 +67,7 @@ def test_every_key_is_read(tmp_path: Path) -> None:
         online_formats=frozenset({"온라인"}),
         lane_keywords=("HR",),
         allowed_hosts=("dashboard-1.example.com", "192.168.0.7", "2001:db8::1"),
-        statuses=Statuses(won="성사", lost="실패", open="진행"),
+        statuses=Statuses(won="성사", lost="실패", open=("진행",)),
         teams=(
             Team(
                 key="sales_1",

@@ -81,7 +81,14 @@ def test_the_letter_of_a_homonym_is_dropped() -> None:
 @pytest.mark.parametrize("status", ["sql", "SQL ", "Won", "Lost", "In progress", None])
 async def test_only_the_exact_status_counts(tmp_path: Path, status: str | None) -> None:
     """Without a window of dates: nothing else decides."""
-    assert await checked(tmp_path, [open_deal("d1", "김가상", 상태=status)]) == []
+    deals = [open_deal("d1", "김가상", 상태=status), open_deal("d2", "다른사람")]
+    assert await checked(tmp_path, deals) == []
+
+
+async def test_a_workspace_without_that_status_has_the_vendors(tmp_path: Path) -> None:
+    """No deal there is called SQL: its open ones are `In progress`."""
+    (item,) = await checked(tmp_path, [open_deal("d1", "김가상", 상태="In progress")])
+    assert item["dealId"] == "d1"
 
 
 @pytest.mark.parametrize(
@@ -274,6 +281,6 @@ async def test_statuses_are_configured(tmp_path: Path) -> None:
         won("w1", 5, "2025-02-01", 상태="성사"),
     ]
     db = make_db(tmp_path / "final.db", {"deal": deals, "team": [TEAM]})
-    app = app_over(db, DashboardConfig(statuses=Statuses(won="성사", open="In progress")))
+    app = app_over(db, DashboardConfig(statuses=Statuses(won="성사", open=("In progress",))))
     items = (await answer(app, "/api/deal-check/edu1"))["items"]
     assert [(item["dealId"], item["isRetention"]) for item in items] == [("d1", True)]

@@ -18,8 +18,8 @@ from salesmap_async.dashboard.web.access import Access
 from salesmap_async.settings import Secret
 from tests.support.dashboard_db import VECTOR, app_over, asking, make_db
 
-TOKEN = Access(token=Secret("a token"))
-BOTH = Access(token=Secret("a token"), user="김가상", password=Secret("p:암호"))
+TOKEN = Access(token=Secret("a token of tests"))
+BOTH = Access(token=Secret("a token of tests"), user="김가상", password=Secret("p:암호"))
 PASSWORD = Access(user="김가상", password=Secret("p:암호"))
 STRANGER = ("203.0.113.9", 40000)
 
@@ -63,13 +63,21 @@ async def test_without_a_proof_only_this_machine_is_answered(
         assert (await asked(db, path, client=(client, 1))).status_code == code, path
 
 
-@pytest.mark.parametrize("header", ["Forwarded", "X-Forwarded-For", "x-real-ip"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "Forwarded", "Via", "X-Forwarded-For", "x-forwarded-host", "X-Forwarded-Proto",
+        "X-Forwarded-Port", "X-Forwarded-Server", "X-Forwarded", "x-real-ip", "CF-Connecting-IP",
+        "CF-Ray", "True-Client-IP", "X-Client-IP", "CDN-Loop",
+    ],
+)  # fmt: skip
 async def test_what_was_passed_on_needs_a_proof(db: Path, header: str) -> None:
     """A proxy's visitor is elsewhere, though a server may show him as this machine."""
     for value in ("127.0.0.1", ""):
         refused = await asked(db, more={header: value})
         assert (refused.status_code, "proxy" in refused.json()["detail"]) == (403, True)
-        proven = await asked(db, access=TOKEN, authorization="Bearer a token", more={header: value})
+        authorization = "Bearer a token of tests"
+        proven = await asked(db, access=TOKEN, authorization=authorization, more={header: value})
         assert proven.status_code == 200
 
 
@@ -100,7 +108,7 @@ async def test_behind_a_proof_addresses_and_configured_names_are_known(db: Path)
     codes = {
         host: (
             await asked(db, access=TOKEN, client=STRANGER, config=config, host=host,
-                        authorization="Bearer a token")
+                        authorization="Bearer a token of tests")
         ).status_code
         for host in ("192.168.0.7:80", "[2001:db8::1]", "dashboard.example.com", "evil.example")
     }  # fmt: skip
@@ -110,13 +118,13 @@ async def test_behind_a_proof_addresses_and_configured_names_are_known(db: Path)
 @pytest.mark.parametrize(
     ("access", "authorization", "code"),
     [
-        (TOKEN, "Bearer a token", 200),
-        (TOKEN, "bearer  a token ", 200),
-        (TOKEN, basic("anybody", "a token"), 200),
+        (TOKEN, "Bearer a token of tests", 200),
+        (TOKEN, "bearer  a token of tests ", 200),
+        (TOKEN, basic("anybody", "a token of tests"), 200),
         (TOKEN, "Bearer a toke", 401),
         (TOKEN, "Bearer ", 401),
-        (TOKEN, "a token", 401),
-        (TOKEN, basic("a token", ""), 401),
+        (TOKEN, "a token of tests", 401),
+        (TOKEN, basic("a token of tests", ""), 401),
         (TOKEN, "", 401),
         (PASSWORD, basic("김가상", "p:암호"), 200),
         (PASSWORD, basic("김가상", "p"), 401),
@@ -310,3 +318,15 @@ async def test_help_is_rendered_without_html_of_its_own_and_asks_for_proof_too(d
     assert (await asked(db, "/help/../../pyproject.toml")).status_code == 404
     assert (await asked(db, "/help/internals")).status_code == 404
     assert (await asked(db, "/help", access=TOKEN)).status_code == 401
+
+
+async def test_head_is_answered_like_get_without_a_body(db: Path) -> None:
+    """On every address that GET has: status, type and length are those of GET."""
+    async with asking(app_over(db)) as client:
+        for path in ("/", "/api/orgs", "/api/orgs/none", "/api/meta", "/openapi.json", "/app.js",
+                     "/help", "/docs"):  # fmt: skip
+            got, asked_head = await client.get(path), await client.head(path)
+            assert asked_head.status_code == got.status_code, path
+            assert asked_head.content == b""
+            for name in ("content-type", "content-length", "etag", "content-security-policy"):
+                assert asked_head.headers.get(name) == got.headers.get(name), (path, name)

@@ -124,9 +124,11 @@ def test_another_host_with_a_proof_serves(folder: Path) -> None:
 
     What others write is printed beside the address for this machine.
     """
-    (folder / "token.txt").write_text("a-secret\n")
+    (folder / "token.txt").write_text("a-secret-of-tests\n")
     options = ("--host", "0.0.0.0", "--auth-token-file", "token.txt")
-    process = start(folder, *SERVE, "--port", "0", *options, SALESMAP_DASHBOARD_TOKEN="other")
+    process = start(
+        folder, *SERVE, "--port", "0", *options, SALESMAP_DASHBOARD_TOKEN="another-token-than-that"
+    )
     assert process.stdout is not None
     line = process.stdout.readline()
     here, others = re.findall(r"http://(.+?):(\d+)/", line)
@@ -137,9 +139,32 @@ def test_another_host_with_a_proof_serves(folder: Path) -> None:
     )
     address = f"http://localhost:{here[1]}"
     assert get(address, "/api/sizes")[0] == 401
-    assert get(address, "/api/sizes", Authorization="Bearer a-secret")[0] == 200
+    assert get(address, "/api/sizes", Authorization="Bearer a-secret-of-tests")[0] == 200
     code, said = stop(process)
-    assert (code, "a-secret" in said) == (0, False)
+    assert (code, "a-secret-of-tests" in said) == (0, False)
+
+
+def test_a_token_is_made_and_opened(folder: Path) -> None:
+    """The address that is printed carries it, leads to the page once, and is needed."""
+    process = start(folder, *SERVE, "--port", "0", "--with-token", BROWSER="true")
+    assert process.stdout is not None
+    line = process.stdout.readline()
+    found = re.search(r"(http://127\.0\.0\.1:\d+)/\?token=([\w-]{16,})", line)
+    assert found, line
+    assert get(found[1], "/api/sizes")[0] == 401
+    assert get(found[1], "/api/sizes", Authorization=f"Bearer {found[2]}")[0] == 200
+    code, said = stop(process)
+    assert (code, found[2] in said) == (0, False)
+
+
+def test_without_a_token_it_is_said_what_cannot_be_told(folder: Path) -> None:
+    """A relay on this machine that adds nothing looks like this machine."""
+    process = start(folder, *SERVE, "--port", "0")
+    assert process.stdout is not None
+    said = process.stdout.readline()
+    assert "relay" in said
+    assert "--with-token" in said
+    assert stop(process)[0] == 0
 
 
 def test_user_and_password_come_from_the_environment(folder: Path) -> None:
@@ -178,8 +203,13 @@ def test_a_port_in_use_is_said(folder: Path) -> None:
         (("--auth-token-file", "empty.txt"), "--auth-token-file empty.txt is empty"),
         (("--auth-token", "a", "--auth-token-file", "token.txt"), "give one of them"),
         (("--auth-token", "비밀"), "ASCII"),
+        (("--auth-token", "fifteen-letters"), "can be guessed"),
+        (("--with-token", "--auth-token", "sixteen-letters!"), "there is one already"),
         (("--auth-user", "sales"), "SALESMAP_DASHBOARD_PASSWORD is not"),
-        (("--host", "no such host", "--auth-token", "x"), "is no address of this machine"),
+        (
+            ("--host", "no such host", "--auth-token", "sixteen-letters!"),
+            "is no address of this machine",
+        ),
         (("--db-path", "."), "is a directory"),
         (("--port", "70000"), "--port"),
     ],
@@ -188,7 +218,7 @@ def test_a_wrong_option_is_one_line(folder: Path, options: tuple[str, ...], word
     """Exit code 2, what is wrong, and no traceback."""
     (folder / "bad.toml").write_text("basis_year = 2025")
     (folder / "empty.txt").write_text("\n")
-    (folder / "token.txt").write_text("a-secret\n")
+    (folder / "token.txt").write_text("a-secret-of-tests\n")
     code, said = wait_for(start(folder, *SERVE, *options))
     assert (code, words in said, "Traceback" in said) == (2, True, False), said
 

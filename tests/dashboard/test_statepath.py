@@ -55,7 +55,9 @@ def ranks(item: dict[str, Any]) -> dict[str, str]:
 def vector(tmp_path: Path) -> dict[str, Any]:
     """The item of the contract's vector, read from a DB."""
     with snapshot_of(make_db(tmp_path / "final.db", VECTOR)) as snapshot:
-        return as_read(statepath_of(snapshot, "o1", base_year=2025, config=DashboardConfig()))
+        item = statepath_of(snapshot, "o1", base_year=2025, config=DashboardConfig())
+        assert item is not None
+        return as_read(item)
 
 
 def test_the_vectors_years_are_those_of_the_contract(vector: dict[str, Any]) -> None:

@@ -62,7 +62,7 @@ def _memos(snapshot: Snapshot, where: str, record_id: str, limit: int) -> list[M
     names = owner_names(snapshot)
     rows = snapshot.rows(
         f"""
-        SELECT {{memo.id}}, {{memo.text}}, {{memo.html?}}, {{memo.owner_id}}, {{memo.created_at}},
+        SELECT {{memo.id}}, {{memo.text}}, {{memo.html}}, {{memo.owner_id}}, {{memo.created_at}},
                {{memo.updated_at}}
         FROM memo WHERE {where}
         ORDER BY {{memo.created_at}} DESC, {{memo.id}} LIMIT ?

@@ -7,12 +7,13 @@ from typing import Annotated, Any
 from pydantic import Field
 from typing_extensions import TypedDict
 
+from salesmap_async.dashboard.data.lacking import Lacks
 from salesmap_async.dashboard.data.shapes import exact
 from salesmap_async.dashboard.data.webforms import WebForm
 
 
 @exact
-class Sizes(TypedDict):
+class Sizes(Lacks):
     sizes: list[str]
 
 
@@ -26,8 +27,15 @@ class Organization(TypedDict):
 
 
 @exact
-class Organizations(TypedDict):
-    items: list[Organization]
+class ListedOrganization(Organization):
+    """`won_base_year`: KRW won in the base year, by which the list is sorted; null: unknown."""
+
+    won_base_year: int | None
+
+
+@exact
+class Organizations(Lacks):
+    items: list[ListedOrganization]
     years: list[int]
 
 
@@ -48,7 +56,7 @@ class Memo(TypedDict):
 
 
 @exact
-class Memos(TypedDict):
+class Memos(Lacks):
     items: list[Memo]
 
 
@@ -63,13 +71,13 @@ class Person(TypedDict):
     edu_area: str | None
     email: str | None
     phone: str | None
-    deal_count: int
+    deal_count: int | None
     webforms: list[WebForm]
     webform_count: int
 
 
 @exact
-class People(TypedDict):
+class People(Lacks):
     items: list[Person]
 
 
@@ -99,7 +107,7 @@ class Deal(TypedDict):
 
 
 @exact
-class Deals(TypedDict):
+class Deals(Lacks):
     items: list[Deal]
 
 
@@ -170,7 +178,45 @@ class GroupedOrganization(TypedDict):
 
 
 @exact
-class WonGroups(TypedDict):
+class Figures(TypedDict):
+    """KRW of one year."""
+
+    total: int
+    online: int
+    offline: int
+    deals: int
+
+
+@exact
+class CompactGroup(TypedDict):
+    """`won`: by year, e.g. "2025"."""
+
+    upper_org: str
+    team: str
+    people: int
+    deals: int
+    won: dict[str, Figures]
+
+
+@exact
+class CompactOrganization(TypedDict):
+    id: str
+    name: str | None
+    size: str | None
+    industry: str | None
+    industry_major: str | None
+    industry_mid: str | None
+
+
+@exact
+class CompactWonGroups(Lacks):
+    organization: CompactOrganization
+    groups: list[CompactGroup]
+    years: list[int]
+
+
+@exact
+class WonGroups(Lacks):
     organization: GroupedOrganization
     groups: list[Group]
     years: list[int]

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from salesmap_async.dashboard.crm import models
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lacking import can_tell
 from salesmap_async.dashboard.data.summary import Organization, listed_organizations, won_sums
 from salesmap_async.dashboard.web.errors import NotFoundError
 from salesmap_async.lenient import parsed, text_or_none
@@ -29,7 +30,7 @@ def list_organizations(
     offset: int,
     base_year: int,
     won: str,
-) -> list[models.Organization]:
+) -> list[models.ListedOrganization]:
     """Return organizations that have people or deals, who bought most in `base_year` first.
 
     `search` is a part of the name or id; as in SQL's LIKE, `%` and `_` stand for any text and any
@@ -43,7 +44,11 @@ def list_organizations(
         found = [each for each in found if each.id in matching]
     sums = won_sums(snapshot, won).of_deals.get(base_year, {})
     ranked = sorted(found, key=lambda each: -sums.get(each.id, 0))  # stable: then by name
-    return _with_team_and_owner(snapshot, ranked[offset : offset + limit])
+    is_known = can_tell(snapshot.columns, "won_of_organization")
+    return [
+        {**item, "won_base_year": sums.get(item["id"], 0) if is_known else None}
+        for item in _with_team_and_owner(snapshot, ranked[offset : offset + limit])
+    ]
 
 
 def organization(snapshot: Snapshot, org_id: str) -> models.Organization:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from salesmap_async.dashboard.crm.models import Person, Submission
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_organization
+from salesmap_async.dashboard.data.lacking import can_tell
 from salesmap_async.dashboard.data.webforms import DATE_UNKNOWN, forms_of, submission_dates
 from salesmap_async.dashboard.web.errors import NotFoundError
 from salesmap_async.lenient import text_or_none, trimmed
@@ -28,6 +29,7 @@ def people_of(snapshot: Snapshot, org_id: str, *, has_deal: bool | None = None) 
         org_id,
     )
     chosen = [row for row in rows if has_deal is None or bool(row[-1]) == has_deal]
+    has_counts = can_tell(snapshot.columns, "deals_of_people")
     dates = submission_dates(snapshot, [row[0] for row in chosen if row[0] and row[9]])
     return [
         {
@@ -40,7 +42,7 @@ def people_of(snapshot: Snapshot, org_id: str, *, has_deal: bool | None = None) 
             "edu_area": text_or_none(area),
             "email": text_or_none(email),
             "phone": text_or_none(phone),
-            "deal_count": deal_count,
+            "deal_count": deal_count if has_counts else None,
             "webforms": (forms := forms_of(person_id, webforms, dates)),
             "webform_count": len(forms),
         }

@@ -7,9 +7,12 @@ works elsewhere stand in the group without a name.
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from dataclasses import dataclass
 
 from salesmap_async.dashboard.crm.models import (
+    CompactWonGroups,
+    Figures,
     Group,
     GroupedDeal,
     GroupedOrganization,
@@ -59,6 +62,44 @@ def won_groups(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -
         "groups": [groups[key] for key in sorted(groups)],
         "years": years,
     }
+
+
+def compact(found: WonGroups, online_formats: Collection[str]) -> CompactWonGroups:
+    """Return the same groups without their records: how many there are, and KRW by year."""
+    organization = found["organization"]
+    return {
+        "organization": {
+            "id": organization["id"],
+            "name": organization["name"],
+            "size": organization["size"],
+            "industry": organization["industry"],
+            "industry_major": organization["industry_major"],
+            "industry_mid": organization["industry_mid"],
+        },
+        "groups": [
+            {
+                "upper_org": group["upper_org"],
+                "team": group["team"],
+                "people": len(group["people"]),
+                "deals": len(group["deals"]),
+                "won": {
+                    str(year): _figures(
+                        [d for d in group["deals"] if seoul_year(d["contract_date"]) == year],
+                        online_formats,
+                    )
+                    for year in found["years"]
+                },
+            }
+            for group in found["groups"]
+        ],
+        "years": found["years"],
+    }
+
+
+def _figures(deals: list[GroupedDeal], online_formats: Collection[str]) -> Figures:
+    total = sum(deal["amount"] or 0 for deal in deals)
+    online = sum(deal["amount"] or 0 for deal in deals if deal["course_format"] in online_formats)
+    return {"total": total, "online": online, "offline": total - online, "deals": len(deals)}
 
 
 def _group(groups: dict[GroupKey, Group], key: GroupKey) -> Group:

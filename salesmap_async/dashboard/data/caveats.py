@@ -2,45 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.seoul import seoul_year
 
-DECIDES = {
-    "deal.status": "Won 딜과 진행 중인 딜을 찾을 수 없습니다",
-    "deal.contract_date": "수주 연도를 알 수 없어 연도별 수주 금액이 모두 0원입니다",
-    "deal.amount": "수주 금액이 모두 0원입니다",
-    "deal.owner": "딜 담당자를 알 수 없어 딜체크에 딜이 나오지 않습니다",
-    "deal.expected_amount": "예상 체결액이 모두 비어 있습니다",
+LEFT_OUT = {
     "deal.course_format": "모든 과정이 오프라인으로 계산됩니다",
     "people.upper_org": "모든 수주가 미입력(BU)으로 계산됩니다",
     "people.team_signature": "수주를 팀별로 나눌 수 없습니다",
-    "organization.size": "기업 규모로 나눌 수 없습니다",
 }
-"""Meanings that decide figures -> what it does to them that the workspace has no such field."""
-
-DECIDES_DEAL_CHECK = tuple(name for name in DECIDES if name.startswith("deal."))
+"""Meanings that a workspace may do without -> what that does to the figures."""
 
 
 def caveats(snapshot: Snapshot, won: str) -> list[str]:
     """Return what is missing, what the configuration leaves out, and what cannot be read."""
-    return [*_missing(snapshot), *without_field(snapshot, DECIDES), *_unreadable(snapshot, won)]
+    return [*_missing(snapshot), *_left_out(snapshot), *_unreadable(snapshot, won)]
 
 
-def without_field(snapshot: Snapshot, meanings: Iterable[str]) -> list[str]:
-    """Return a warning for each of these meanings that the configuration maps to no field."""
+def _left_out(snapshot: Snapshot) -> list[str]:
     return [
-        f"{name}: 비워 둔 항목이라 {DECIDES[name]} (dashboard.toml의 columns)"
-        for name in meanings
+        f"{name}: 비워 둔 항목이라 {effect} (dashboard.toml의 columns)"
+        for name, effect in LEFT_OUT.items()
         if snapshot.columns.is_left_out(*name.split("."))
     ]
 
 
 def _missing(snapshot: Snapshot) -> list[str]:
     return [
-        f"{name}: 스냅샷에 없는 항목입니다 (dashboard.toml의 columns)"
-        for name in snapshot.columns.absent()
+        f"{snapshot.columns.full_name(*each)}: 스냅샷에 없는 항목입니다 (dashboard.toml의 columns)"
+        for each in snapshot.columns.absent()
     ]
 
 
@@ -54,7 +43,7 @@ def _unreadable(snapshot: Snapshot, won: str) -> list[str]:
 
 
 def _count_unreadable(snapshot: Snapshot, won: str) -> int:
-    if not all(snapshot.columns.has("deal", meaning) for meaning in ("status", "contract_date")):
+    if not snapshot.columns.has_table("deal"):
         return 0
     rows = snapshot.rows(
         """

@@ -1,8 +1,8 @@
 """Which column of the snapshot means what.
 
-SQL is written with `{deal.amount}` for a column. Filling it in finds each column in the file, so
-that a missing one is an error that names it, never the string literal that SQLite would make of
-it. `{deal.part?}` is NULL where the workspace has no such field.
+SQL is written with `{deal.amount}` for a column. Filling it in finds each column in the file: a
+missing one is NULL, never the string literal that SQLite would make of its name. Which figures that
+takes away is said by `lacking`; a missing table is an error that names it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import sqlite3
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from salesmap_async.dashboard.web.errors import MissingColumnsError
+from salesmap_async.dashboard.web.errors import MissingTablesError
 from salesmap_async.publish.schema import OVERFLOW
 from salesmap_async.sqlite_file import column_types, quoted, table_names
 
@@ -71,10 +71,17 @@ DEFAULT_COLUMNS: ColumnMap = {
     },
 }
 DISPENSABLE = frozenset({"deal.part", "deal.pipeline", "deal.stage", "memo.html"})
-"""Meanings that no answer needs."""
+"""Meanings that nobody is asked for: what they tell can be told otherwise."""
 
+BEARABLE = frozenset({"deal.course_format", "people.upper_org", "people.team_signature"})
+"""Meanings that a workspace may do without: what they would tell apart counts as one."""
+
+OPEN_AMOUNT = ("deal", "open_amount")
+"""What an open deal is worth: the expected amount, in a workspace without that field the amount."""
+
+_OPEN_AMOUNTS = ("expected_amount", "amount")
 NULL = "NULL"
-_PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)(\??)\}")
+_PLACEHOLDER = re.compile(r"\{(\w+)\.(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,46 +121,74 @@ class Columns:
         """Return `template` with each `{table.meaning}` as the column that it is.
 
         A meaning is a key of the column map, or a column's own name (`id`, `peopleId`). Raises
-        MissingColumnsError, naming all that are missing.
+        MissingTablesError, naming all that are missing.
         """
         missing: list[str] = []
 
         def fill(found: re.Match[str]) -> str:
-            table, meaning, may_miss = found.groups()
-            column = self._column(table, meaning)
-            if column is None and not (may_miss and table in self._tables):
-                missing.append(self.full_name(table, meaning))
-            return column or NULL
+            table, meaning = found.groups()
+            if table not in self._tables:
+                missing.append(table)
+            return self._column(table, meaning) or NULL
 
         filled = _PLACEHOLDER.sub(fill, template)
         if missing:
-            raise MissingColumnsError(missing)
+            raise MissingTablesError(missing)
         return filled
 
-    def absent(self) -> list[str]:
-        """Return the mapped columns, as `table.column`, that the file does not have."""
+    def absent(self) -> list[tuple[str, str]]:
+        """Return (table, meaning) of the mapped fields that the file does not have."""
         return [
-            self.full_name(table, meaning)
+            (table, meaning)
             for table, meanings in self._meanings.items()
             for meaning in meanings
             if f"{table}.{meaning}" not in DISPENSABLE and self._column(table, meaning) is None
         ]
 
+    def lacks(self, table: str, meaning: str) -> bool:
+        """Tell whether records of `table` are there and this field of theirs is not.
+
+        A field of BEARABLE that the configuration leaves out on purpose is not lacked.
+        """
+        shape = self._tables.get(table)
+        if shape is None or shape.is_empty or self.has(table, meaning):
+            return False
+        return not (f"{table}.{meaning}" in BEARABLE and self.is_left_out(table, meaning))
+
     def is_left_out(self, table: str, meaning: str) -> bool:
         """Tell whether the configuration says that the workspace has no such field."""
         return self._meanings.get(table, {}).get(meaning) == ""
 
+    def unmapped(self, table: str) -> tuple[str, ...]:
+        """Return the columns of `table` that no meaning names."""
+        named = set(self._meanings.get(table, {}).values())
+        return tuple(column for column in self.of_table(table) if column not in named)
+
+    def key_of(self, table: str, meaning: str) -> str:
+        """Return the key of `dashboard.toml` that names the field; '' where none does."""
+        if (table, meaning) == OPEN_AMOUNT:
+            meaning = _OPEN_AMOUNTS[0]
+        return f"columns.{table}.{meaning}" if meaning in self._meanings.get(table, {}) else ""
+
     def full_name(self, table: str, meaning: str) -> str:
-        """Return `deal.금액` for (deal, amount), and `deal` where the whole table is missing."""
+        """Return `deal.금액` for (deal, amount), and `deal` where the whole table is missing.
+
+        A field that the configuration leaves out has the name of its meaning.
+        """
         if table not in self._tables:
             return table
-        return f"{table}.{self._meanings.get(table, {}).get(meaning, meaning)}"
+        if (table, meaning) == OPEN_AMOUNT:
+            meaning = _OPEN_AMOUNTS[0]
+        return f"{table}.{self._meanings.get(table, {}).get(meaning, meaning) or meaning}"
 
     def _column(self, table: str, meaning: str) -> str | None:
         """Return the SQL of a column; None where it is missing and the table has rows."""
         shape = self._tables.get(table)
         if shape is None:
             return None
+        if (table, meaning) == OPEN_AMOUNT:
+            first, second = (self._column(table, each) for each in _OPEN_AMOUNTS)
+            return second if first in (None, NULL) else first
         field = self._meanings.get(table, {}).get(meaning, meaning)
         column = shape.renamed.get(field, field)
         if column == OVERFLOW and '"' not in field:

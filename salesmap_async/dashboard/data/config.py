@@ -54,11 +54,14 @@ def _told_apart(teams: tuple[Team, ...]) -> tuple[Team, ...]:
 
 @dataclass(frozen=True, slots=True, kw_only=True, config=_FORBID)
 class Statuses:
-    """What the workspace calls a deal that is won, lost, and one that the deal check shows."""
+    """What the workspace calls a deal that is won, lost, and one that the deal check shows.
+
+    `open`: of several the first one that a deal has counts; the second is the vendor's own.
+    """
 
     won: Text = "Won"
     lost: Text = "Lost"
-    open: Text = "SQL"
+    open: OneOrMore = ("SQL", "In progress")
 
 
 LANE_KEYWORDS = (

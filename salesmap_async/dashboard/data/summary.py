@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from salesmap_async.dashboard.data.config import Statuses
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.lenient import related, text_or_none, trimmed
 from salesmap_async.money import krw
@@ -60,6 +61,18 @@ def won_sums(snapshot: Snapshot, won: str) -> WonSums:
 def owner_names(snapshot: Snapshot) -> Mapping[str, str]:
     """Return the names of all owners by id."""
     return snapshot.remembered("owner names", _read_owner_names)
+
+
+def open_status(snapshot: Snapshot, statuses: Statuses) -> str:
+    """Return the first of the configured open statuses that a deal has, else the first."""
+
+    def read(each: Snapshot) -> str:
+        if not each.columns.has_table("deal"):
+            return statuses.open[0]
+        found = {status for (status,) in each.rows("SELECT DISTINCT {deal.status} FROM deal")}
+        return next((name for name in statuses.open if name in found), statuses.open[0])
+
+    return snapshot.remembered("open status", read)
 
 
 def _read_organizations(snapshot: Snapshot) -> tuple[Organization, ...]:
@@ -116,8 +129,8 @@ def _read_owner_names(snapshot: Snapshot) -> Mapping[str, str]:
 def _owners(snapshot: Snapshot) -> Iterator[Mapping[str, Any]]:
     """Yield everybody who owns a record, then the users who own none."""
     for table in ("organization", "people", "deal"):
-        for (owner,) in snapshot.each(f"SELECT DISTINCT {{{table}.owner?}} FROM {table}"):
+        for (owner,) in snapshot.each(f"SELECT DISTINCT {{{table}.owner}} FROM {table}"):
             yield from (each for each in related(owner) if isinstance(each, dict))
     if snapshot.columns.has_table("user"):
-        for user_id, name in snapshot.each("SELECT {user.id?}, {user.name?} FROM user"):
+        for user_id, name in snapshot.each("SELECT {user.id}, {user.name} FROM user"):
             yield {"id": user_id, "name": name}

@@ -7,6 +7,8 @@ from datetime import UTC, datetime
 from salesmap_async.dashboard.data.caveats import caveats
 from salesmap_async.dashboard.data.config import DashboardConfig, team_label
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.suggestion import missing_fields, toml_block
+from salesmap_async.dashboard.data.summary import open_status
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.dashboard.operations.models import About, AboutSnapshot
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
@@ -20,17 +22,20 @@ STALE_AFTER_S = 24 * 3600
 def about(snapshot: Snapshot, config: DashboardConfig) -> About:
     """Return everything the page needs before it shows anything."""
     base_year = base_year_of(snapshot, config, None)
+    missing = missing_fields(snapshot)
     return {
         "base_year": base_year,
         "years": years_to(base_year),
         "default_size": config.default_size,
         "status_won": config.statuses.won,
-        "status_open": config.statuses.open,
+        "status_open": open_status(snapshot, config.statuses),
         "crm_url": config.crm_url,
         "own_side_owner_label": config.own_side_owner_label,
         "teams": [team_label(team) for team in config.teams if team.menu],
         "snapshot": _about_snapshot(snapshot),
         "warnings": caveats(snapshot, config.statuses.won),
+        "missing": missing,
+        "missing_toml": toml_block(missing),
     }
 
 

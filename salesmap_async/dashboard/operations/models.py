@@ -8,6 +8,7 @@ from pydantic import Field
 from typing_extensions import TypedDict
 
 from salesmap_async.dashboard.data.shapes import TeamLabel, exact
+from salesmap_async.dashboard.data.suggestion import MissingField
 
 
 @exact
@@ -39,6 +40,8 @@ class About(TypedDict):
     teams: list[TeamLabel]
     snapshot: AboutSnapshot
     warnings: list[str]
+    missing: list[MissingField]
+    missing_toml: Annotated[str, Field(description="Lines to paste into `dashboard.toml`.")]
 
 
 @exact

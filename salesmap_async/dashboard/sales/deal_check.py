@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from salesmap_async.dashboard.data.caveats import DECIDES_DEAL_CHECK, without_field
 from salesmap_async.dashboard.data.config import Statuses, Team, team_label
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lacking import can_tell, lacks
 from salesmap_async.dashboard.data.shapes import with_years
-from salesmap_async.dashboard.data.summary import organization_names, won_sums
+from salesmap_async.dashboard.data.summary import open_status, organization_names, won_sums
 from salesmap_async.dashboard.sales.models import CheckedDeal, DealCheck
 from salesmap_async.dashboard.sales.teams import Members, members_of, plain_name
 from salesmap_async.lenient import owner_labels, related, text_or_none, trimmed
@@ -25,15 +25,21 @@ OpenDeals = Mapping[str | None, tuple[int, ...]]
 def deal_check(snapshot: Snapshot, team: Team, *, base_year: int, statuses: Statuses) -> DealCheck:
     """Return the deals of customers who bought most in `base_year` first."""
     members = members_of(snapshot, team)
-    row_numbers = _deals_of(snapshot, members, statuses.open)
-    bought = won_sums(snapshot, statuses.won).retention.get(base_year, {})
+    row_numbers = _deals_of(snapshot, members, open_status(snapshot, statuses))
+    bought = _bought(snapshot, statuses.won, base_year)
     rows = _rows(snapshot, row_numbers)
     names = organization_names(snapshot)
     owners = {text: owner_labels(text) for text in {row[_OWNER] for row in rows}}  # few differ
     items = [
-        (bought.get(row[_ORGANIZATION], 0), _item(row, team, bought, names, owners)) for row in rows
+        (
+            None if bought is None else bought.get(row[_ORGANIZATION], 0),
+            _item(row, team, bought, names, owners),
+        )
+        for row in rows
     ]
-    items.sort(key=lambda each: (-each[0], each[1]["createdAt"] or "", each[1]["dealId"] or ""))
+    items.sort(
+        key=lambda each: (-(each[0] or 0), each[1]["createdAt"] or "", each[1]["dealId"] or "")
+    )
     total = f"orgWon{base_year}Total"
     return {
         "items": [with_years(item, {total: amount}) for amount, item in items],
@@ -41,13 +47,18 @@ def deal_check(snapshot: Snapshot, team: Team, *, base_year: int, statuses: Stat
         "meta": {
             "team": team_label(team, members.crm_team),
             "members": members.count,
-            "warnings": [
-                *([] if members.crm_team else ["team_not_found"]),
-                *without_field(snapshot, DECIDES_DEAL_CHECK),
-            ],
+            "warnings": [] if members.crm_team else ["team_not_found"],
             "base_year": base_year,
         },
+        **lacks(snapshot.columns, "team_deals", "retention"),
     }
+
+
+def _bought(snapshot: Snapshot, won: str, base_year: int) -> Mapping[str, int] | None:
+    """Return what each customer bought in that year; None where the snapshot cannot tell."""
+    if not can_tell(snapshot.columns, "retention"):
+        return None
+    return won_sums(snapshot, won).retention.get(base_year, {})
 
 
 def _deals_of(snapshot: Snapshot, members: Members, status: str) -> list[int]:
@@ -82,7 +93,7 @@ def _rows(snapshot: Snapshot, row_numbers: Iterable[int]) -> list[tuple[Any, ...
         SELECT {deal.id}, coalesce(nullif({deal.organizationId}, ''), {people.organizationId}),
                {deal.owner}, {deal.created_at}, {deal.name}, {deal.course_format},
                {deal.probability}, {deal.expected_close_date},
-               {deal.expected_amount}, {deal.part?}, {deal.peopleId}, {people.name},
+               {deal.open_amount}, {deal.part}, {deal.peopleId}, {people.name},
                {people.upper_org}, {people.team_signature},
                (SELECT count(*) FROM memo WHERE {memo.dealId} = {deal.id})
         FROM deal
@@ -96,7 +107,7 @@ def _rows(snapshot: Snapshot, row_numbers: Iterable[int]) -> list[tuple[Any, ...
 def _item(
     row: tuple[Any, ...],
     team: Team,
-    bought: Mapping[str, int],
+    bought: Mapping[str, int] | None,
     names: Mapping[str, str],
     owners: Mapping[str | None, list[str]],
 ) -> CheckedDeal:
@@ -109,7 +120,7 @@ def _item(
         "dealId": deal_id,
         "orgId": org_id,
         "orgName": names.get(org_id) or org_id or "-",
-        "isRetention": org_id in bought,
+        "isRetention": None if bought is None else org_id in bought,
         "createdAt": text_or_none(created_at),
         "dealName": text_or_none(name),
         "courseFormat": text_or_none(course_format),

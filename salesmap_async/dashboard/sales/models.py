@@ -6,22 +6,26 @@ from typing import NotRequired
 
 from typing_extensions import TypedDict
 
+from salesmap_async.dashboard.data.lacking import Lacks
 from salesmap_async.dashboard.data.shapes import TeamLabel, exact, yearly
 
 
 @yearly
 class WonLine(TypedDict):
-    """Besides: KRW by year (`won2025`), and the owners of the base year (`owners2025`)."""
+    """Besides: KRW by year (`won2025`), and the owners of the base year (`owners2025`).
+
+    Amounts are null where they cannot be told.
+    """
 
     upper_org: str
-    total: int
+    total: int | None
     contacts: list[str]
     owners: list[str]
     dealCount: int
 
 
 @exact
-class WonSummary(TypedDict):
+class WonSummary(Lacks):
     items: list[WonLine]
     years: list[int]
 
@@ -109,8 +113,10 @@ class StatePath(TypedDict):
 
 
 @exact
-class OneStatePath(TypedDict):
-    item: StatePath
+class OneStatePath(Lacks):
+    """`item` is null where it cannot be worked out; `lacking` says why."""
+
+    item: StatePath | None
     years: list[int]
 
 
@@ -121,7 +127,7 @@ class CheckedDeal(TypedDict):
     dealId: str | None
     orgId: str | None
     orgName: str
-    isRetention: bool
+    isRetention: bool | None
     createdAt: str | None
     dealName: str | None
     courseFormat: str | None
@@ -146,7 +152,7 @@ class DealCheckMeta(TypedDict):
 
 
 @exact
-class DealCheck(TypedDict):
+class DealCheck(Lacks):
     items: list[CheckedDeal]
     years: list[int]
     meta: DealCheckMeta
@@ -154,17 +160,21 @@ class DealCheck(TypedDict):
 
 @exact
 class MonthWon(TypedDict):
+    """Null: cannot be told."""
+
     year: int
     month: int
-    amount: int
-    count: int
+    amount: int | None
+    count: int | None
 
 
 @exact
 class YearWon(TypedDict):
+    """Null: cannot be told."""
+
     year: int
-    amount: int
-    count: int
+    amount: int | None
+    count: int | None
 
 
 @exact
@@ -172,7 +182,7 @@ class StageOpen(TypedDict):
     pipeline: str
     stage: str
     count: int
-    amount: int
+    amount: int | None
 
 
 @exact
@@ -184,7 +194,7 @@ class SizeRate(TypedDict):
 
 
 @exact
-class Pipeline(TypedDict):
+class Pipeline(Lacks):
     years: list[int]
     won_by_month: list[MonthWon]
     won_by_year: list[YearWon]

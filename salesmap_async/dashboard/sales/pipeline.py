@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from salesmap_async.dashboard.data.config import Statuses
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lacking import can_tell, lacks
 from salesmap_async.dashboard.data.years import years_to
-from salesmap_async.dashboard.sales.models import MonthWon, Pipeline, YearWon
+from salesmap_async.dashboard.sales.models import Pipeline
 from salesmap_async.dashboard.sales.stages import Stage, in_pipeline_order, open_deals
 from salesmap_async.lenient import NOT_GIVEN, trimmed
 from salesmap_async.money import krw
@@ -44,43 +47,64 @@ def pipeline(
     """Return the figures of `year_count` years; open deals and win rates are of all deals."""
     figures = snapshot.remembered("pipeline", lambda each: _figures(each, statuses))
     years = years_to(base_year, year_count)
-    by_month = [
-        _month(year, month, figures.won.get((year, month), _Total()))
+    tells = partial(can_tell, snapshot.columns)
+    has_counts, has_amounts = tells("won_count"), tells("won_amount")
+    by_month = {
+        (year, month): figures.won.get((year, month), _Total())
         for year in years
         for month in MONTHS
-    ]
+    }
+    by_year = {
+        year: _sum(total for (each, _), total in by_month.items() if each == year) for year in years
+    }
     return {
         "years": years,
-        "won_by_month": by_month,
-        "won_by_year": [_year(year, by_month) for year in years],
+        "won_by_month": [
+            {
+                "year": year,
+                "month": month,
+                "amount": total.amount if has_amounts else None,
+                "count": total.count if has_counts else None,
+            }
+            for (year, month), total in by_month.items()
+        ],
+        "won_by_year": [
+            {
+                "year": year,
+                "amount": total.amount if has_amounts else None,
+                "count": total.count if has_counts else None,
+            }
+            for year, total in by_year.items()
+        ],
         "open_by_stage": [
-            {"pipeline": line, "stage": stage, "count": total.count, "amount": total.amount}
+            {
+                "pipeline": line,
+                "stage": stage,
+                "count": total.count,
+                "amount": total.amount if tells("open_amount") else None,
+            }
             for (line, stage), total in figures.open.items()
         ],
         "win_rate_by_size": [
             {"size": size, "won": won, "lost": lost, "rate": won / (won + lost)}
             for size, (won, lost) in figures.decided.items()
         ],
+        **lacks(
+            snapshot.columns, "won_count", "won_amount", "open_deals", "open_amount", "win_rates"
+        ),
     }
 
 
-def _month(year: int, month: int, total: _Total) -> MonthWon:
-    return {"year": year, "month": month, "count": total.count, "amount": total.amount}
-
-
-def _year(year: int, by_month: list[MonthWon]) -> YearWon:
-    months = [month for month in by_month if month["year"] == year]
-    return {
-        "year": year,
-        "amount": sum(month["amount"] for month in months),
-        "count": sum(month["count"] for month in months),
-    }
+def _sum(totals: Iterable[_Total]) -> _Total:
+    found = list(totals)
+    return _Total(sum(each.count for each in found), sum(each.amount for each in found))
 
 
 def _figures(snapshot: Snapshot, statuses: Statuses) -> PipelineFigures:
     open_by_stage: dict[Stage, _Total] = defaultdict(_Total)
-    for stage, expected_amount in open_deals(snapshot, (statuses.won, statuses.lost)):
-        open_by_stage[stage].add(expected_amount)
+    if can_tell(snapshot.columns, "open_deals"):
+        for stage, expected_amount in open_deals(snapshot, (statuses.won, statuses.lost)):
+            open_by_stage[stage].add(expected_amount)
     order = in_pipeline_order(snapshot)
     last = len(order)
     return PipelineFigures(
@@ -106,6 +130,8 @@ def _won_by_month(snapshot: Snapshot, won: str) -> dict[tuple[int, int], _Total]
 
 def _decided_by_size(snapshot: Snapshot, statuses: Statuses) -> dict[str, tuple[int, int]]:
     """Return (won, lost) by the size of the deal's organization, most decided deals first."""
+    if not can_tell(snapshot.columns, "win_rates"):
+        return {}
     counts: dict[str, list[int]] = defaultdict(lambda: [0, 0])
     for size, status, count in snapshot.rows(
         """

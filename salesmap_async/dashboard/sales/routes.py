@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query
 
 from salesmap_async.dashboard.data.config import Team
 from salesmap_async.dashboard.data.context import Dashboard, ThisDashboard
+from salesmap_async.dashboard.data.lacking import lacks
 from salesmap_async.dashboard.data.years import base_year_of, years_to
 from salesmap_async.dashboard.sales import models
 from salesmap_async.dashboard.sales.deal_check import deal_check
@@ -34,7 +35,8 @@ def get_won_summary(here: ThisDashboard, org_id: RecordId, base_year: BaseYear =
         years = years_to(base_year_of(snapshot, here.config, base_year))
         won = here.config.statuses.won
         items = won_summary(snapshot, org_id, years=years, won=won)
-        return Answer({"items": items, "years": years})
+        lacking = lacks(snapshot.columns, "won_deals", "won_amount", "upper_orgs")
+        return Answer({"items": items, "years": years, **lacking})
 
 
 @router.get("/orgs/{org_id}/statepath", response_model=models.OneStatePath, responses=UNKNOWN_ID)
@@ -43,7 +45,8 @@ def get_statepath(here: ThisDashboard, org_id: RecordId, base_year: BaseYear = N
     with here.database.open() as snapshot:
         year = base_year_of(snapshot, here.config, base_year)
         item = statepath_of(snapshot, org_id, base_year=year, config=here.config)
-        return Answer({"item": item, "years": years_to(year, 2)})
+        lacking = lacks(snapshot.columns, "statepath")
+        return Answer({"item": item, "years": years_to(year, 2), **lacking})
 
 
 @router.get("/deal-check", response_model=models.DealCheck, responses=UNKNOWN_TEAM)

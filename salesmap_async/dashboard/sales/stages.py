@@ -38,7 +38,7 @@ def open_deals(snapshot: Snapshot, closed: tuple[str, str]) -> Iterator[tuple[St
     columns, stage_of = _how_to_tell(snapshot)
     for amount, *values in snapshot.each(
         f"""
-        SELECT {{deal.expected_amount}}, {", ".join(columns)} FROM deal
+        SELECT {{deal.open_amount}}, {", ".join(columns)} FROM deal
         WHERE ifnull({{deal.status}}, '') NOT IN (?, ?)
         """,
         *closed,
@@ -51,7 +51,7 @@ def in_pipeline_order(snapshot: Snapshot) -> Mapping[Stage, int]:
     order: dict[Stage, int] = {}
     if snapshot.columns.has_table(_PIPELINE_TABLE):
         for pipeline, stages in snapshot.rows(
-            "SELECT {deal_pipeline.name?}, {deal_pipeline.pipelineStageList?} FROM deal_pipeline"
+            "SELECT {deal_pipeline.name}, {deal_pipeline.pipelineStageList} FROM deal_pipeline"
         ):
             for stage in related(stages):
                 order[str(name_of(pipeline)), str(name_of(stage))] = len(order)
@@ -62,7 +62,7 @@ def _how_to_tell(snapshot: Snapshot) -> tuple[list[str], Callable[[list[Any]], S
     """Return the columns to read and what their values mean."""
     has_stage = snapshot.columns.has("deal", "stage")
     if has_stage or snapshot.columns.has("deal", "pipeline"):
-        return ["{deal.pipeline?}", "{deal.stage?}"], _by_field
+        return ["{deal.pipeline}", "{deal.stage}"], _by_field
     tracked = _tracked(snapshot.columns.of_table("deal"))
     if not tracked:
         return ["{deal.status}"], lambda values: (NO_PIPELINE, name_of(values[0]) or NOT_GIVEN)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from salesmap_async.dashboard.data.buyers import is_of, upper_org_of
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lacking import can_tell
 from salesmap_async.dashboard.sales.models import StatePath
 from salesmap_async.dashboard.sales.statepath import WonDeal, statepath
 from salesmap_async.dashboard.web.errors import NotFoundError
@@ -15,12 +16,17 @@ from salesmap_async.seoul import seoul_year
 
 def statepath_of(
     snapshot: Snapshot, org_id: str, *, base_year: int, config: DashboardConfig
-) -> StatePath:
-    """Return the StatePath item of an organization. Raises NotFoundError."""
+) -> StatePath | None:
+    """Return the StatePath item of an organization; None where the snapshot cannot tell it.
+
+    Raises NotFoundError.
+    """
     row = snapshot.row("SELECT {organization.name} FROM organization WHERE {organization.id} = ?",
                        org_id)  # fmt: skip
     if row is None:
         raise NotFoundError("organization", org_id)
+    if not can_tell(snapshot.columns, "statepath"):
+        return None
     return statepath(
         text_or_none(row[0]),
         won_deals(snapshot, org_id, config),

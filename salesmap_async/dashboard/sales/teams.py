@@ -72,7 +72,7 @@ def _teams_of_the_crm(snapshot: Snapshot) -> Mapping[str, list[Any]]:
     """Return the members of each team by its name; teams of one name are one."""
     found: dict[str, list[Any]] = {}
     if snapshot.columns.has_table("team"):
-        for name, mates in snapshot.rows("SELECT {team.name?}, {team.teammateList?} FROM team"):
+        for name, mates in snapshot.rows("SELECT {team.name}, {team.teammateList} FROM team"):
             if (label := trimmed(name)) is not None:
                 found.setdefault(label, []).extend(related(mates))
     return found

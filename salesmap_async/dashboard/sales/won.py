@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from salesmap_async.dashboard.data.buyers import upper_org_of
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.existence import check_organization
+from salesmap_async.dashboard.data.lacking import can_tell
 from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.sales.models import WonLine
 from salesmap_async.lenient import owner_labels, trimmed
@@ -33,6 +34,7 @@ def won_summary(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) 
     Raises NotFoundError.
     """
     check_organization(snapshot, org_id)
+    has_amounts = can_tell(snapshot.columns, "won_amount")
     groups: dict[str, _Group] = defaultdict(_Group)
     for upper_org, works_at, contact, owner, contract_date, amount in snapshot.rows(
         """
@@ -55,15 +57,18 @@ def won_summary(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) 
         group.owners.update(dict.fromkeys(owners))
         if year == years[-1]:
             group.owners_of_base_year.update(dict.fromkeys(owners))
-    lines = [_line(upper_org, group, years) for upper_org, group in groups.items()]
-    return sorted(lines, key=lambda line: (-line["total"], line["upper_org"]))
+    lines = [
+        _line(upper_org, group, years, has_amounts=has_amounts)
+        for upper_org, group in groups.items()
+    ]
+    return sorted(lines, key=lambda line: (-(line["total"] or 0), line["upper_org"]))
 
 
-def _line(upper_org: str, group: _Group, years: list[int]) -> WonLine:
-    won = {year: group.won.get(year, 0) for year in years}
+def _line(upper_org: str, group: _Group, years: list[int], *, has_amounts: bool) -> WonLine:
+    won = {year: group.won.get(year, 0) if has_amounts else None for year in years}
     line: WonLine = {
         "upper_org": upper_org,
-        "total": sum(won.values()),
+        "total": sum(each or 0 for each in won.values()) if has_amounts else None,
         "contacts": list(group.contacts),
         "owners": list(group.owners),
         "dealCount": group.deals,

@@ -9,6 +9,9 @@ from salesmap_async.dashboard.variables import PASSWORD, USER
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import Secret
 
+SHORTEST_TOKEN = 16
+_MAKE_ONE = 'python -c "import secrets; print(secrets.token_urlsafe(24))" makes one'
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Access:
@@ -50,7 +53,12 @@ def make_access(
     if not (token.isascii() and token.isprintable()):
         raise UsageError(
             "the token must be ASCII letters, digits and signs: browsers cannot send others",
-            cure='python -c "import secrets; print(secrets.token_urlsafe(24))" makes one',
+            cure=_MAKE_ONE,
+        )
+    if token and len(token) < SHORTEST_TOKEN:
+        raise UsageError(
+            f"the token has {len(token)} characters; one under {SHORTEST_TOKEN} can be guessed",
+            cure=_MAKE_ONE,
         )
     return Access(
         token=Secret(token) if token else None,

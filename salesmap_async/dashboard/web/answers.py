@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from salesmap_async import exact_json
 from salesmap_async.dashboard.web.errors import (
-    MissingColumnsError,
+    MissingTablesError,
     NotFoundError,
     UnavailableError,
     UnknownStateError,
@@ -72,7 +72,7 @@ def add_error_answers(app: FastAPI, doctor_command: str) -> None:
     on(NotFoundError, lambda error: Answer({"detail": str(error)}, 404))
     for unknown in (UnknownTeamError, UnknownStateError):
         on(unknown, lambda error: Answer({"detail": str(error)}, 400))
-    on(MissingColumnsError, lambda error: Answer({"detail": {"missing": error.missing}}, 503))
+    on(MissingTablesError, lambda error: Answer({"detail": {"missing": error.missing}}, 503))
     on(UnavailableError, _unavailable)
     on(SalesmapError, lambda error: Answer({"detail": _with_cure(error)}, 503))
     on(sqlite3.Error, lambda error: _unreadable(error, doctor_command))

@@ -44,11 +44,8 @@ class NoDatabaseError(UnavailableError):
         super().__init__(f"Database not found at {path}", command=command)
 
 
-class MissingColumnsError(Exception):
-    """The snapshot lacks tables or columns that the answer needs: 503.
-
-    `missing` has `table` or `table.column`, as the DB would name them.
-    """
+class MissingTablesError(Exception):
+    """The snapshot lacks tables that the answer needs: 503. `missing` has their names."""
 
     def __init__(self, missing: Iterable[str]) -> None:
         self.missing = sorted(set(missing))
@@ -69,7 +66,7 @@ class Missing(BaseModel):
 
 
 class Unavailable(BaseModel):
-    """The DB, a table or a column is missing, or the file cannot be read."""
+    """The DB or a table is missing, or the file cannot be read."""
 
     detail: str | Missing
     command: str | None = None

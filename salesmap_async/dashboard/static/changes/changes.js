@@ -91,10 +91,8 @@ class ChangesScreen {
       ),
     ]);
     this.isLoaded = Boolean(found);
-    if (!found && this.cards.body.querySelector(".failure")) {
-      Dom.replace(this.lists);
-      this.tables.showEmpty("불러오지 못했습니다.");
-    }
+    this.tables.root.hidden = !found; // what went wrong stands at the summary
+    if (!found) Dom.replace(this.lists);
   }
 
   showSpans() {

@@ -25,10 +25,11 @@ const Memos = (() => {
   function load(panel, path, nothing) {
     return panel.load(
       (signal) => Api.get(path, {}, signal),
-      ({ items }) => {
+      (answer) => {
+        const { items } = answer;
         if (!items.length) return panel.showEmpty(nothing);
         panel.setCount(`${Format.count(items.length)}건`);
-        return panel.show(table(panel.title.textContent, items));
+        return panel.show(Lacking.note(answer, "memos"), table(panel.title.textContent, items));
       },
     );
   }
@@ -58,9 +59,9 @@ const Memos = (() => {
     Dom.replace(modal.body, panel.root);
     await panel.load(
       (signal) => Api.get(`/deals/${Api.part(deal.dealId)}/memos`, { limit: 200 }, signal),
-      ({ items }) => {
-        if (!items.length) return panel.showEmpty("메모가 없습니다.");
-        return panel.show(items.map(article));
+      (answer) => {
+        if (!answer.items.length) return panel.showEmpty("메모가 없습니다.");
+        return panel.show(Lacking.note(answer, "memos"), answer.items.map(article));
       },
     );
   }

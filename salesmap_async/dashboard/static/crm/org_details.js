@@ -54,7 +54,7 @@ class OrgDetails {
     this.selection = {};
     this.loaded = {};
     this.leadsToPeople = false;
-    this.peopleList = [];
+    this.peopleList = null;
     this.dealList = [];
     this.peopleReady = this.dealsReady = Promise.resolve();
   }
@@ -106,9 +106,10 @@ class OrgDetails {
     const get = (rest) => (signal) => Api.get(`${path}${rest}`, {}, signal);
     this.loaded = { org: this.selection.org };
     this.sections.hidden = false;
-    this.peopleList = [];
-    this.peopleReady = this.people.load(get("/people"), ({ items }) => {
-      this.peopleList = items;
+    this.peopleList = null;
+    this.peopleReady = this.people.load(get("/people"), (answer) => {
+      this.peopleList = answer.items;
+      this.peopleLacking = Lacking.note(answer, "deals_of_people");
       this.showPeople();
     });
     this.head
@@ -153,7 +154,10 @@ class OrgDetails {
     this.onHead?.(item);
   }
 
-  showWon({ items, years }) {
+  showWon(answer) {
+    const { items, years } = answer;
+    const note = Lacking.note(answer, "won_deals", "won_amount", "upper_orgs");
+    if (!items.length && note) return this.won.showLacking(note);
     if (!items.length) return this.won.showEmpty("Won 딜이 없습니다. 사람은 아래에 모두 있습니다.");
     this.wonTable = new Table({
       label: "상위 조직별 Won 요약",
@@ -164,14 +168,14 @@ class OrgDetails {
       onChoose: (row) => this.chooseUpper(row.upper_org),
     });
     this.won.setCount(`${Format.count(items.length)}개`);
-    return this.won.show(this.wonTable.root);
+    return this.won.show(note, this.wonTable.root);
   }
 
   shownPeople() {
     const { upper } = this.selection;
     const inUpper = (person) =>
       !upper || (String(person.upper_org ?? "").trim() || OrgDetails.NO_UPPER) === upper;
-    return this.peopleList.filter(
+    return (this.peopleList ?? []).filter(
       (person) => inUpper(person) && (!this.onlyWithDeals.checked || person.deal_count > 0),
     );
   }
@@ -182,13 +186,15 @@ class OrgDetails {
     this.wonTable?.choose(upper ?? null);
     this.allPeople.hidden = !upper;
     this.people.setTitle(upper ? `People · ${upper}` : "People");
+    if (this.peopleList === null) return; // not answered, or failed: the panel says so itself
     const people = this.shownPeople();
     if (!people.length) {
-      return this.people.showEmpty(
+      this.people.showEmpty(
         this.peopleList.length
           ? "조건에 맞는 사람이 없습니다."
           : "이 조직에 등록된 사람이 없습니다.",
       );
+      return;
     }
     this.peopleTable = new Table({
       label: "People",
@@ -205,7 +211,7 @@ class OrgDetails {
         ? `${Format.count(people.length)}명`
         : `${Format.count(people.length)} / ${Format.count(this.peopleList.length)}명`,
     );
-    return this.people.show(this.peopleTable.root);
+    this.people.show(this.peopleLacking, this.peopleTable.root);
   }
 
   openPerson() {
@@ -221,13 +227,16 @@ class OrgDetails {
     const path = `/people/${Api.part(person)}`;
     this.dealsReady = this.deals.load(
       (signal) => Api.get(`${path}/deals`, {}, signal),
-      ({ items }) => this.showDeals(items),
+      (answer) => this.showDeals(answer),
     );
     return Memos.load(this.personMemos, `${path}/memos`, "이 사람의 메모가 없습니다.");
   }
 
-  showDeals(deals) {
+  showDeals(answer) {
+    const deals = answer.items;
     this.dealList = deals;
+    const note = Lacking.note(answer, "deals_of_people");
+    if (note) return this.deals.showLacking(note);
     if (!deals.length) return this.deals.showEmpty("이 사람의 딜이 없습니다.");
     const { upper, person, deal } = this.selection;
     this.dealTable = new Table({
@@ -278,7 +287,7 @@ class OrgDetails {
           }
         : null,
       upper ? { text: upper, params: { org, upper } } : null,
-      person ? { text: named(this.peopleList, person), params: { org, upper, person } } : null,
+      person ? { text: named(this.peopleList ?? [], person), params: { org, upper, person } } : null,
       deal ? { text: named(this.dealList, deal), params: { org, upper, person, deal } } : null,
     ].filter(Boolean);
   }

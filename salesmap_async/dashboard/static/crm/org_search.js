@@ -7,8 +7,7 @@ class OrgSearch {
   static LIMIT = 200;
   static PAUSE_MS = 200;
 
-  // onChoose(id or null); onFound(organizations, error or null)
-  // after each search.
+  // onChoose(id or null); onFound(answer, error) after each search, one of them null.
   constructor({ onChoose, onFound }) {
     this.onChoose = onChoose;
     this.onFound = onFound;
@@ -100,7 +99,7 @@ class OrgSearch {
       );
       this.size.value = all.includes(before) ? before : OrgSearch.ALL;
     } catch (error) {
-      this.onFound([], error);
+      this.onFound(null, error);
       return;
     }
     await this.list();
@@ -118,14 +117,14 @@ class OrgSearch {
     this.waiting = waiting;
     this.root.setAttribute("aria-busy", "true");
     try {
-      const items = await this.ask(waiting.signal);
+      const answer = await this.ask(waiting.signal);
       if (this.waiting !== waiting) return false;
-      this.fill(items);
-      this.onFound(items, null);
+      this.fill(answer.items);
+      this.onFound(answer, null);
     } catch (error) {
       if (this.waiting !== waiting || error.name === "AbortError") return false;
-      this.fill([]);
-      this.onFound([], error);
+      this.fill([], "불러오지 못했습니다");
+      this.onFound(null, error);
     }
     this.root.removeAttribute("aria-busy");
     return true;
@@ -134,18 +133,18 @@ class OrgSearch {
   async ask(signal) {
     const search = this.input.value.trim();
     const asked = (size) => Api.get("/orgs", { size, search, limit: OrgSearch.LIMIT }, signal);
-    const { items } = await asked(this.size.value || OrgSearch.ALL);
+    const answer = await asked(this.size.value || OrgSearch.ALL);
     this.say("");
-    if (items.length || search || this.size.value === OrgSearch.ALL) return items;
+    if (answer.items.length || search || this.size.value === OrgSearch.ALL) return answer;
     const empty = this.size.value;
-    const { items: all } = await asked(OrgSearch.ALL);
-    if (signal.aborted) return items;
+    const all = await asked(OrgSearch.ALL);
+    if (signal.aborted) return answer;
     this.size.value = OrgSearch.ALL;
     this.say(`‘${empty}’ 조직이 없어 전체를 보여 줍니다.`);
     return all;
   }
 
-  fill(items) {
+  fill(items, nothing = "찾은 조직이 없습니다") {
     this.items = items;
     this.marked = -1;
     this.input.removeAttribute("aria-activedescendant");
@@ -156,7 +155,7 @@ class OrgSearch {
       Dom.el(
         "option",
         { value: "" },
-        items.length ? `조직 선택 (${count})` : "찾은 조직이 없습니다",
+        items.length ? `조직 선택 (${count})` : nothing,
       ),
       items.map((item) => Dom.el("option", { value: item.id }, Format.text(item.name ?? item.id))),
     );
@@ -164,8 +163,7 @@ class OrgSearch {
       this.options,
       items.map((item, place) => this.option(item, place)),
     );
-    if (!items.length)
-      this.options.append(Dom.el("li", { class: "option-none" }, "찾은 조직이 없습니다"));
+    if (!items.length) this.options.append(Dom.el("li", { class: "option-none" }, nothing));
     this.show(this.chosen);
   }
 

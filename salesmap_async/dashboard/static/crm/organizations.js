@@ -9,7 +9,7 @@ class OrganizationsScreen {
     const choose = (org) => Route.go(OrganizationsScreen.ID, { org });
     this.search = new OrgSearch({
       onChoose: choose,
-      onFound: (items, error) => this.showFound(items, error),
+      onFound: (answer, error) => this.showFound(answer, error),
     });
     this.details = new OrgDetails(OrganizationsScreen.ID);
     this.details.onHead = (organization) => this.showKnown(organization);
@@ -54,19 +54,27 @@ class OrganizationsScreen {
   }
 
   // Nothing is chosen by itself; the list says what there is.
-  showFound(items, error) {
+  showFound(answer, error) {
     if (error) return this.found.showError(error, () => this.search.start());
+    const { items, years } = answer;
     if (!items.length) return this.showNoneFound();
     const columns = [
       { label: "조직", cell: (item) => Format.text(item.name ?? item.id), className: "name" },
+      {
+        label: `${years.at(-1)} Won`,
+        numeric: true,
+        cell: (item) => Format.krw(item.won_base_year),
+      },
       { label: "기업 규모", cell: (item) => Format.text(item.size) },
       { label: "팀", cell: (item) => Format.names(item.team) },
       { label: Snapshot.meta().own_side_owner_label, cell: (item) => Format.names(item.owner) },
     ];
+    const note = Lacking.note(answer, "won_of_organization");
     this.found.setCount(
-      `Won 금액 순 ${Format.count(items.length)}개${items.length >= OrgSearch.LIMIT ? " (처음)" : ""}`,
+      `${note ? "이름 순" : "Won 금액 순"} ${Format.count(items.length)}개${items.length >= OrgSearch.LIMIT ? " (처음)" : ""}`,
     );
     return this.found.show(
+      note,
       new Table({
         label: "조직 목록",
         columns,

@@ -75,6 +75,12 @@ class Panel {
     this.showEmpty(text);
   }
 
+  // The figure of this panel is not there: `note` says why.
+  showLacking(note) {
+    this.setCount("");
+    this.show(note);
+  }
+
   showError(error, retry) {
     this.setCount("");
     if (!(error instanceof ApiError)) console.error(error);

@@ -60,7 +60,7 @@ class OperationsScreen {
       this.tables
         .load(ask("/tables"), (answer) => this.showTables(answer))
         .then((answer) => {
-          if (!answer) this.growth.showEmpty("불러오지 못했습니다.");
+          this.growth.root.hidden = !answer; // what went wrong stands at the tables
         }),
     ]);
   }

@@ -35,21 +35,34 @@ class DealCheckScreen {
       (found) => this.show(found),
     );
     this.isLoaded = Boolean(answer);
-    if (!answer) {
-      this.pill.textContent = "";
-      this.fresh.showEmpty("불러오지 못했습니다.");
-    }
+    if (answer) return;
+    this.pill.textContent = "";
+    this.fresh.root.hidden = true; // the first panel says what went wrong, and how to go on
   }
 
-  show({ items, meta }) {
+  show(answer) {
+    const { items, meta } = answer;
+    this.fresh.root.hidden = false;
+    this.warn(meta);
+    if (Lacking.note(answer, "team_deals", "retention")) return this.showUndivided(answer);
+    this.retention.setTitle("리텐션 고객");
     const [kept, fresh] = [
       items.filter((deal) => deal.isRetention),
       items.filter((deal) => !deal.isRetention),
     ];
     this.pill.textContent = `리텐션 ${Format.count(kept.length)}건 / 신규 ${Format.count(fresh.length)}건`;
-    this.warn(meta);
     this.fill(this.retention, kept, meta?.base_year);
     this.fill(this.fresh, fresh, null);
+  }
+
+  // The snapshot cannot tell whose deals these are, or which customers bought before.
+  showUndivided(answer) {
+    const undecided = Lacking.note(answer, "team_deals");
+    this.fresh.root.hidden = true;
+    this.retention.setTitle("진행 중인 딜");
+    this.pill.textContent = undecided ? "" : `${Format.count(answer.items.length)}건`;
+    if (undecided) return this.retention.showLacking(undecided);
+    return this.fill(this.retention, answer.items, null, Lacking.note(answer, "retention"));
   }
 
   warn(meta) {
@@ -64,13 +77,14 @@ class DealCheckScreen {
     this.warning.textContent = texts.join(" · ");
   }
 
-  fill(panel, deals, year) {
+  fill(panel, deals, year, note = null) {
     if (!deals.length) {
       panel.showEmpty("해당하는 딜이 없습니다.");
       return panel.setCount("0건");
     }
     panel.setCount(`${Format.count(deals.length)}건`);
     return panel.show(
+      note,
       new Table({
         label: panel.title.textContent,
         columns: DealCheckScreen.columns(year),

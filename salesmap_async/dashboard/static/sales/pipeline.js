@@ -32,17 +32,20 @@ class PipelineScreen {
       (figures) => this.show(figures),
     );
     this.isLoaded = Boolean(answer);
-    if (!answer)
-      for (const panel of [this.open, this.rates]) panel.showEmpty("불러오지 못했습니다.");
+    // The first panel says what went wrong, and how to go on.
+    for (const panel of [this.open, this.rates]) panel.root.hidden = !answer;
   }
 
   show(figures) {
     this.showWon(figures);
-    this.showStages(figures.open_by_stage);
-    this.showRates(figures.win_rate_by_size);
+    this.showStages(figures);
+    this.showRates(figures);
   }
 
-  showWon({ years, won_by_month: months, won_by_year: totals }) {
+  showWon(figures) {
+    const { years, won_by_month: months, won_by_year: totals } = figures;
+    const note = Lacking.note(figures, "won_count", "won_amount");
+    if (totals.every(({ count }) => count === null)) return this.won.showLacking(note);
     const series = PipelineScreen.SERIES.slice(-years.length);
     const at = (year, month) =>
       months.find((each) => each.year === year && each.month === month) ?? { amount: 0, count: 0 };
@@ -70,7 +73,8 @@ class PipelineScreen {
         },
       ]),
     ];
-    this.won.show(
+    return this.won.show(
+      note,
       PipelineScreen.yearFigures(years, totals),
       Charts.legend(years.map((year, place) => ({ series: series[place], text: `${year}년` }))),
       Charts.columns("월별 Won 금액", groups, { height: 280 }),
@@ -106,7 +110,10 @@ class PipelineScreen {
     );
   }
 
-  showStages(stages) {
+  showStages(figures) {
+    const stages = figures.open_by_stage;
+    const note = Lacking.note(figures, "open_deals", "open_amount");
+    if (!stages.length && note) return this.open.showLacking(note);
     if (!stages.length) return this.open.showEmpty("진행 중인 딜이 없습니다.");
     const most = Math.max(...stages.map((stage) => stage.count), 1);
     const columns = [
@@ -124,10 +131,13 @@ class PipelineScreen {
       { label: "예상 체결액", numeric: true, cell: (stage) => Format.krw(stage.amount) },
     ];
     this.open.setCount(`${Format.count(stages.reduce((sum, stage) => sum + stage.count, 0))}건`);
-    return this.open.show(new Table({ label: "단계별 진행 중 딜", columns, rows: stages }).root);
+    return this.open.show(note, new Table({ label: "단계별 진행 중 딜", columns, rows: stages }).root);
   }
 
-  showRates(sizes) {
+  showRates(figures) {
+    const sizes = figures.win_rate_by_size;
+    const note = Lacking.note(figures, "win_rates");
+    if (note) return this.rates.showLacking(note);
     if (!sizes.length) return this.rates.showEmpty("끝난 딜이 없습니다.");
     const columns = [
       { label: "기업 규모", cell: (row) => Format.text(row.size), className: "name" },

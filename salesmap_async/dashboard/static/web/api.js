@@ -7,6 +7,8 @@ const Api = (() => {
   const USUAL_BASE = "http://localhost:8000/api";
   const LOOPBACK = ["localhost", "127.0.0.1"];
 
+  const PATIENCE_MS = 30_000;
+
   let found = null;
 
   function base() {
@@ -66,17 +68,19 @@ const Api = (() => {
   }
 
   async function send(url, signal) {
+    Proof.belongTo(url);
     const proof = Proof.header();
     const headers = proof ? { Authorization: proof } : {};
     try {
       return await fetch(url, {
         headers,
-        signal,
+        signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)].filter(Boolean)),
         cache: "no-store",
         referrerPolicy: "no-referrer",
       });
     } catch (error) {
       if (error.name === "AbortError") throw error;
+      if (error.name === "TimeoutError") throw tooSlow();
       announce("api-lost");
       throw unreachable(await base());
     }
@@ -88,6 +92,10 @@ const Api = (() => {
       lines: [`주소: ${where}`],
       command: `python -m salesmap_async serve${isFile ? " --allow-file-origin" : ""}`,
     });
+  }
+
+  function tooSlow() {
+    return new ApiError(`API가 ${PATIENCE_MS / 1000}초 안에 답하지 않았습니다.`);
   }
 
   const part = encodeURIComponent;

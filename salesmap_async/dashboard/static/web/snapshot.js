@@ -102,10 +102,36 @@ const Snapshot = (() => {
       Banners.hide("stale");
     }
     if (warnings?.length) {
-      Banners.show("settings", "warning", "설정을 확인하세요: ", warnings.join(" · "));
+      Banners.show("settings", "warning", settings(meta));
     } else {
       Banners.hide("settings");
     }
+  }
+
+  // One list of what is not as the screens expect, and what to paste to mend it.
+  function settings({ warnings, missing_toml: block }) {
+    const isMany = warnings.length > 3;
+    const list = Dom.el(
+      "ul",
+      { class: "banner-list" },
+      warnings.map((warning) => Dom.el("li", {}, warning)),
+    );
+    return [
+      Dom.el("p", {}, `설정을 확인하세요: ${isMany ? `${Format.count(warnings.length)}가지` : ""}`),
+      isMany ? Dom.el("details", {}, Dom.el("summary", {}, "모두 보기"), list) : list,
+      block ? ready(block) : null,
+    ];
+  }
+
+  function ready(block) {
+    const copier = Dom.button("복사", () => Copying.copy(block, copier), { class: "small-button" });
+    return Dom.el(
+      "details",
+      {},
+      Dom.el("summary", {}, "dashboard.toml에 붙여 넣을 내용"),
+      Dom.el("pre", { class: "paste", tabindex: 0 }, block),
+      copier,
+    );
   }
 
   function crmLink(kind, id) {
