@@ -264,7 +264,14 @@ class Bench:
         return [*command, "--finish"] if bound else command
 
     def _collector_command(self, case: Case, server: Server) -> list[object]:
-        command: list[object] = [self._python, "-m", "salesmap_async", "run", "--quiet", "--no-timeline"]
+        command: list[object] = [
+            self._python,
+            "-m",
+            "salesmap_async",
+            "run",
+            "--quiet",
+            "--no-timeline",
+        ]
         return [*command, "--base-url", server.base_url, "--min-interval", case.interval_s]
 
     def _run(self, command: Sequence[object], folder: Path) -> Usage:

@@ -29,6 +29,7 @@ COMMANDS: Mapping[str, str] = {
         "sales."
     ),
     "timeline": "Give back any earlier day, and tell what changed since.",
+    "search": "Find a word in organizations, people, deals, leads and memos.",
     "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
     "fleet": "Keep a snapshot of each of many workspaces, named in one file.",
     "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",

@@ -18,6 +18,9 @@ from salesmap_async.dashboard.crm import routes as crm_routes
 from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.dashboard.data.context import Dashboard
 from salesmap_async.dashboard.data.database import Database
+from salesmap_async.dashboard.deals import routes as deals_routes
+from salesmap_async.dashboard.downloads import routes as downloads_routes
+from salesmap_async.dashboard.everything import routes as everything_routes
 from salesmap_async.dashboard.operations import routes as operations_routes
 from salesmap_async.dashboard.sales import routes as sales_routes
 from salesmap_async.dashboard.web import docs_page, help_page
@@ -68,8 +71,11 @@ def create_app(
     add_error_answers(app, doctor_command=doctor)
     app.include_router(crm_routes.router)
     app.include_router(sales_routes.router)
+    app.include_router(deals_routes.router)
     app.include_router(changes_routes.router)
     app.include_router(operations_routes.router)
+    app.include_router(everything_routes.router)
+    app.include_router(downloads_routes.router)
     app.include_router(docs_page.router)
     app.include_router(help_page.router)
     app.add_api_route("/", _page, methods=["GET", "HEAD"], include_in_schema=False)
@@ -101,6 +107,7 @@ def _guards(access: Access, config: DashboardConfig) -> list[Middleware]:
             allow_origins=origins,
             allow_methods=["GET", "HEAD"],
             allow_headers=["Authorization"],
+            expose_headers=["Content-Disposition"],
         ),
         Middleware(Failures),
         Middleware(Proof, access=known),

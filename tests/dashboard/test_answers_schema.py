@@ -33,7 +33,7 @@ CHECKS = [
     response_schema_conformance,
 ]
 EXAMPLES = 20
-ALL_ENDPOINTS = 25
+ALL_ENDPOINTS = 29
 
 ODD_IDS = (
     "%00", "a%00b", "%ED%A0%80", "%FF", "%F0%9F%91%8B", "..", "%2e%2e", "'", "%22", "9" * 200,
@@ -105,6 +105,8 @@ async def test_odd_ids_are_unknown_records(tmp_path: Path) -> None:
     app = app_over(make_db(tmp_path / "final.db", VECTOR))
     async with asking(app) as client:
         for odd in ODD_IDS:
+            if odd == "..":
+                continue  # a client makes /api/people/../deals the address of all deals
             for path in (f"/api/orgs/{odd}/statepath", f"/api/people/{odd}/deals",
                          f"/api/deals/{odd}/memos", f"/api/deal-check/{odd}"):  # fmt: skip
                 response = await client.get(path)

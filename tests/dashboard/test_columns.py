@@ -91,7 +91,7 @@ BLANKS: tuple[Any, ...] = (None, "-", "", [], "미매핑", "미입력", 0, "o1",
 
 EMPTY_LISTS = {
     "/api/sizes": {"sizes": []},
-    "/api/orgs": {"items": [], "years": [2023, 2024, 2025]},
+    "/api/orgs": {"items": [], "won": {}, "years": [2023, 2024, 2025]},
 }
 
 

@@ -47,7 +47,7 @@ COMMANDS = {"run_command": "run", "doctor_command": "doctor"}
 
 def names(snapshot: Snapshot) -> list[str | None]:
     """Return the names of the list, which comes from what is remembered of the file."""
-    found = list_organizations(
+    found, _ = list_organizations(
         snapshot, size="전체", search="", limit=9, offset=0, base_year=2025, won="Won"
     )
     return [each["name"] for each in found]

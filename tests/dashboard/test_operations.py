@@ -170,9 +170,9 @@ async def test_a_stage_is_told_by_tracking_fields(tmp_path: Path) -> None:
     db = make_db(tmp_path / "final.db", {"deal": deals})
     stages = (await answer(app_over(db), "/api/pipeline"))["open_by_stage"]
     assert [(each["pipeline"], each["stage"], each["count"]) for each in stages] == [
-        ("-", "SQL", 1),
         ("신규", "접수", 1),
         ("신규", "협상", 3),
+        ("-", "SQL", 1),
     ]
 
 

@@ -27,15 +27,11 @@ class Organization(TypedDict):
 
 
 @exact
-class ListedOrganization(Organization):
-    """`won_base_year`: KRW won in the base year, by which the list is sorted; null: unknown."""
-
-    won_base_year: int | None
-
-
-@exact
 class Organizations(Lacks):
-    items: list[ListedOrganization]
+    """`won`: KRW won in the base year by id, by which the list is sorted; null: unknown."""
+
+    items: list[Organization]
+    won: dict[str, int | None]
     years: list[int]
 
 

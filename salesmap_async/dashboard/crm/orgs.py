@@ -30,8 +30,9 @@ def list_organizations(
     offset: int,
     base_year: int,
     won: str,
-) -> list[models.ListedOrganization]:
-    """Return organizations that have people or deals, who bought most in `base_year` first.
+) -> tuple[list[models.Organization], dict[str, int | None]]:
+    """Return organizations that have people or deals, who bought most in `base_year` first, and
+    what each of them bought.
 
     `search` is a part of the name or id; as in SQL's LIKE, `%` and `_` stand for any text and any
     letter.
@@ -45,10 +46,8 @@ def list_organizations(
     sums = won_sums(snapshot, won).of_deals.get(base_year, {})
     ranked = sorted(found, key=lambda each: -sums.get(each.id, 0))  # stable: then by name
     is_known = can_tell(snapshot.columns, "won_of_organization")
-    return [
-        {**item, "won_base_year": sums.get(item["id"], 0) if is_known else None}
-        for item in _with_team_and_owner(snapshot, ranked[offset : offset + limit])
-    ]
+    items = _with_team_and_owner(snapshot, ranked[offset : offset + limit])
+    return items, {each["id"]: sums.get(each["id"], 0) if is_known else None for each in items}
 
 
 def organization(snapshot: Snapshot, org_id: str) -> models.Organization:

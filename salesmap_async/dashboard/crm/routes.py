@@ -48,7 +48,7 @@ def get_organizations(
     """List the organizations that have people or deals, who bought most this year first."""
     with here.database.open() as snapshot:
         year = base_year_of(snapshot, here.config, base_year)
-        items = list_organizations(
+        items, won = list_organizations(
             snapshot,
             size=size,
             search=search,
@@ -58,7 +58,7 @@ def get_organizations(
             won=here.config.statuses.won,
         )
         lacking = lacks(snapshot.columns, "won_of_organization")
-        return Answer({"items": items, "years": years_to(year), **lacking})
+        return Answer({"items": items, "won": won, "years": years_to(year), **lacking})
 
 
 @router.get("/orgs/{org_id}", response_model=models.OneOrganization, responses=UNKNOWN_ID)

@@ -9,8 +9,8 @@ from salesmap_async.dashboard.data.config import DashboardConfig, team_label
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.suggestion import missing_fields, toml_block
 from salesmap_async.dashboard.data.summary import open_status
-from salesmap_async.dashboard.data.years import base_year_of, years_to
-from salesmap_async.dashboard.operations.models import About, AboutSnapshot
+from salesmap_async.dashboard.data.years import base_year_of, known_years, years_to
+from salesmap_async.dashboard.operations.models import AboutData, AboutSnapshot
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.published import oldest_read_in
 from salesmap_async.sqlite_file import quoted
@@ -19,13 +19,14 @@ from salesmap_async.times import moment_of
 STALE_AFTER_S = 24 * 3600
 
 
-def about(snapshot: Snapshot, config: DashboardConfig) -> About:
-    """Return everything the page needs before it shows anything."""
+def about(snapshot: Snapshot, config: DashboardConfig) -> AboutData:
+    """Return what the page needs to know of the data before it shows anything."""
     base_year = base_year_of(snapshot, config, None)
     missing = missing_fields(snapshot)
     return {
         "base_year": base_year,
         "years": years_to(base_year),
+        "known_years": known_years(snapshot, config.statuses.won, base_year),
         "default_size": config.default_size,
         "status_won": config.statuses.won,
         "status_open": open_status(snapshot, config.statuses),

@@ -29,9 +29,10 @@ class AboutSnapshot(TypedDict):
 
 
 @exact
-class About(TypedDict):
+class AboutData(TypedDict):
     base_year: int
     years: list[int]
+    known_years: list[int]
     default_size: str
     status_won: str
     status_open: str
@@ -56,6 +57,11 @@ class Run(TypedDict):
     requests: int | None
     refusals: int | None
     error: str | None
+
+
+@exact
+class About(AboutData):
+    last_run: Run | None
 
 
 @exact

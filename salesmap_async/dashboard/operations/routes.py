@@ -29,7 +29,8 @@ def health(here: ThisDashboard) -> Answer:
 def get_meta(here: ThisDashboard) -> Answer:
     """Return years, labels, teams and the age of the snapshot."""
     with here.database.open() as snapshot:
-        return Answer(about(snapshot, here.config))
+        last = runs(here.settings, 1)["items"]
+        return Answer({**about(snapshot, here.config), "last_run": last[0] if last else None})
 
 
 @router.get("/runs", response_model=models.Runs, responses=UNAVAILABLE)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -11,6 +12,7 @@ from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lacking import can_tell, lacks
 from salesmap_async.dashboard.data.shapes import with_years
 from salesmap_async.dashboard.data.summary import open_status, organization_names, won_sums
+from salesmap_async.dashboard.data.years import captured_on, retention_years
 from salesmap_async.dashboard.sales.models import CheckedDeal, DealCheck
 from salesmap_async.dashboard.sales.teams import Members, members_of, plain_name
 from salesmap_async.lenient import owner_labels, related, text_or_none, trimmed
@@ -26,13 +28,15 @@ def deal_check(snapshot: Snapshot, team: Team, *, base_year: int, statuses: Stat
     """Return the deals of customers who bought most in `base_year` first."""
     members = members_of(snapshot, team)
     row_numbers = _deals_of(snapshot, members, open_status(snapshot, statuses))
-    bought = _bought(snapshot, statuses.won, base_year)
+    years = retention_years(base_year, captured_on(snapshot))
+    bought = _bought(snapshot, statuses.won, years)
+    of_base_year = _bought(snapshot, statuses.won, [base_year])
     rows = _rows(snapshot, row_numbers)
     names = organization_names(snapshot)
     owners = {text: owner_labels(text) for text in {row[_OWNER] for row in rows}}  # few differ
     items = [
         (
-            None if bought is None else bought.get(row[_ORGANIZATION], 0),
+            None if of_base_year is None else of_base_year.get(row[_ORGANIZATION], 0),
             _item(row, team, bought, names, owners),
         )
         for row in rows
@@ -50,15 +54,19 @@ def deal_check(snapshot: Snapshot, team: Team, *, base_year: int, statuses: Stat
             "warnings": [] if members.crm_team else ["team_not_found"],
             "base_year": base_year,
         },
+        "retention_years": years,
         **lacks(snapshot.columns, "team_deals", "retention"),
     }
 
 
-def _bought(snapshot: Snapshot, won: str, base_year: int) -> Mapping[str, int] | None:
-    """Return what each customer bought in that year; None where the snapshot cannot tell."""
+def _bought(snapshot: Snapshot, won: str, years: list[int]) -> Mapping[str, int] | None:
+    """Return what each customer bought in those years; None where the snapshot cannot tell."""
     if not can_tell(snapshot.columns, "retention"):
         return None
-    return won_sums(snapshot, won).retention.get(base_year, {})
+    sums = Counter[str]()
+    for year in years:
+        sums.update(won_sums(snapshot, won).retention.get(year, {}))
+    return sums
 
 
 def _deals_of(snapshot: Snapshot, members: Members, status: str) -> list[int]:

@@ -153,6 +153,9 @@ class DealCheckMeta(TypedDict):
 
 @exact
 class DealCheck(Lacks):
+    """`retention_years`: who bought in one of them is a customer already."""
+
+    retention_years: list[int]
     items: list[CheckedDeal]
     years: list[int]
     meta: DealCheckMeta
@@ -178,6 +181,15 @@ class YearWon(TypedDict):
 
 
 @exact
+class Comparison(TypedDict):
+    """`before`: KRW of the year before, until the same day where the year is not over."""
+
+    year: int
+    before: int | None
+    is_partial: bool
+
+
+@exact
 class StageOpen(TypedDict):
     pipeline: str
     stage: str
@@ -195,8 +207,12 @@ class SizeRate(TypedDict):
 
 @exact
 class Pipeline(Lacks):
+    """`today`: the day in Seoul on which the snapshot was read."""
+
     years: list[int]
+    today: str
     won_by_month: list[MonthWon]
     won_by_year: list[YearWon]
+    compared: list[Comparison]
     open_by_stage: list[StageOpen]
     win_rate_by_size: list[SizeRate]

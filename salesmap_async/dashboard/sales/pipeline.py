@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 
 from salesmap_async.dashboard.data.config import Statuses
 from salesmap_async.dashboard.data.database import Snapshot
 from salesmap_async.dashboard.data.lacking import can_tell, lacks
-from salesmap_async.dashboard.data.years import years_to
+from salesmap_async.dashboard.data.stages import Stage, in_pipeline_order, open_deals
+from salesmap_async.dashboard.data.years import captured_on, years_to
 from salesmap_async.dashboard.sales.models import Pipeline
-from salesmap_async.dashboard.sales.stages import Stage, in_pipeline_order, open_deals
 from salesmap_async.lenient import NOT_GIVEN, trimmed
 from salesmap_async.money import krw
-from salesmap_async.seoul import seoul_time
+from salesmap_async.seoul import seoul_date
 
 MONTHS = range(1, 13)
 
@@ -34,9 +35,9 @@ class _Total:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PipelineFigures:
-    """The sums of a whole snapshot. Months are (year, month) of the contract in Seoul."""
+    """The sums of a whole snapshot. Days are those of the contract in Seoul."""
 
-    won: dict[tuple[int, int], _Total]
+    won: dict[date, _Total]
     open: dict[Stage, _Total]
     decided: dict[str, tuple[int, int]]
 
@@ -46,19 +47,16 @@ def pipeline(
 ) -> Pipeline:
     """Return the figures of `year_count` years; open deals and win rates are of all deals."""
     figures = snapshot.remembered("pipeline", lambda each: _figures(each, statuses))
-    years = years_to(base_year, year_count)
+    years, today = years_to(base_year, year_count), captured_on(snapshot)
     tells = partial(can_tell, snapshot.columns)
     has_counts, has_amounts = tells("won_count"), tells("won_amount")
-    by_month = {
-        (year, month): figures.won.get((year, month), _Total())
-        for year in years
-        for month in MONTHS
-    }
+    by_month = _by_month(figures.won, years)
     by_year = {
         year: _sum(total for (each, _), total in by_month.items() if each == year) for year in years
     }
     return {
         "years": years,
+        "today": today.isoformat(),
         "won_by_month": [
             {
                 "year": year,
@@ -75,6 +73,14 @@ def pipeline(
                 "count": total.count if has_counts else None,
             }
             for year, total in by_year.items()
+        ],
+        "compared": [
+            {
+                "year": year,
+                "before": _before(figures.won, year, today) if has_amounts else None,
+                "is_partial": year == today.year,
+            }
+            for year in years
         ],
         "open_by_stage": [
             {
@@ -95,6 +101,26 @@ def pipeline(
     }
 
 
+def _by_month(won: Mapping[date, _Total], years: list[int]) -> dict[tuple[int, int], _Total]:
+    found = {(year, month): _Total() for year in years for month in MONTHS}
+    for day, total in won.items():
+        if day.year in years:
+            month = found[day.year, day.month]
+            month.count += total.count
+            month.amount += total.amount
+    return found
+
+
+def _before(won: Mapping[date, _Total], year: int, today: date) -> int:
+    """Return KRW of the year before `year`; of a year that is not over until the same day."""
+    until = (today.month, today.day) if year == today.year else (12, 31)
+    return sum(
+        total.amount
+        for day, total in won.items()
+        if day.year == year - 1 and (day.month, day.day) <= until
+    )
+
+
 def _sum(totals: Iterable[_Total]) -> _Total:
     found = list(totals)
     return _Total(sum(each.count for each in found), sum(each.amount for each in found))
@@ -108,7 +134,7 @@ def _figures(snapshot: Snapshot, statuses: Statuses) -> PipelineFigures:
     order = in_pipeline_order(snapshot)
     last = len(order)
     return PipelineFigures(
-        won=_won_by_month(snapshot, statuses.won),
+        won=_won_by_day(snapshot, statuses.won),
         open={
             stage: open_by_stage[stage]
             for stage in sorted(open_by_stage, key=lambda each: (order.get(each, last), each))
@@ -117,14 +143,14 @@ def _figures(snapshot: Snapshot, statuses: Statuses) -> PipelineFigures:
     )
 
 
-def _won_by_month(snapshot: Snapshot, won: str) -> dict[tuple[int, int], _Total]:
-    totals: dict[tuple[int, int], _Total] = defaultdict(_Total)
+def _won_by_day(snapshot: Snapshot, won: str) -> dict[date, _Total]:
+    totals: dict[date, _Total] = defaultdict(_Total)
     for contract_date, amount in snapshot.each(
         "SELECT {deal.contract_date}, {deal.amount} FROM deal WHERE {deal.status} = ?", won
     ):
-        moment = seoul_time(contract_date)
-        if moment is not None:
-            totals[moment.year, moment.month].add(amount)
+        day = seoul_date(contract_date)
+        if day is not None:
+            totals[day].add(amount)
     return dict(totals)
 
 

@@ -12,6 +12,8 @@
       [PipelineScreen.ID, () => new PipelineScreen()],
       [OperationsScreen.ID, () => new OperationsScreen()],
       [ChangesScreen.ID, () => new ChangesScreen()],
+      [DealsScreen.ID, () => new DealsScreen()],
+      [SearchScreen.ID, () => new SearchScreen()],
       ...Snapshot.meta().teams.map((team) => [
         DealCheckScreen.idOf(team),
         () => new DealCheckScreen(team),
@@ -34,6 +36,7 @@
         entries: Snapshot.meta().teams.map((team) => entry(DealCheckScreen.idOf(team), team.label)),
       },
       { title: "기록", entries: [entry(ChangesScreen.ID, "변경")] },
+      { title: "영업", entries: [entry(DealsScreen.ID, "딜")] },
     ];
   }
 
@@ -70,8 +73,10 @@
     else show();
   }
 
-  function describe({ snapshot }) {
+  function describe(meta) {
+    const { snapshot } = meta;
     SignIn.close();
+    Strip.show(meta);
     document.getElementById("workspace").textContent = Format.isBlank(snapshot?.workspace_name)
       ? ""
       : snapshot.workspace_name;
@@ -81,9 +86,18 @@
     Navigation.show(sections());
   }
 
+  // What does not depend on any answer is shown at once.
+  function frame() {
+    const { screen } = Route.read();
+    const known = makers();
+    if (screen && !known.has(screen)) return;
+    Dom.replace(content, known.get(screen || OrganizationsScreen.ID)().root);
+  }
+
   async function start() {
     Theme.connect(document.getElementById("theme-button"));
     Navigation.connect();
+    SearchScreen.connect(document.getElementById("everything"));
     document.querySelector(".skip-link").addEventListener("click", (event) => {
       event.preventDefault();
       content.focus();
@@ -92,6 +106,7 @@
     window.addEventListener("proof-wanted", ({ detail }) =>
       SignIn.ask(detail.ask, Snapshot.lookAgain),
     );
+    frame();
     await Snapshot.start({ whenNew: renew, whenKnown: describe });
     window.addEventListener("hashchange", () => {
       Modal.closeOpen();

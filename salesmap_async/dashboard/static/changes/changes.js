@@ -120,6 +120,7 @@ class ChangesScreen {
           : "변경 기록이 아직 없습니다. 다음 실행이 기록을 시작합니다.",
       );
     }
+    this.cards.setDownloads(Downloads.buttons("/changes", this.params, "events"));
     this.cards.setCount(
       `${Format.minute(changes.old.at)} → ${Format.minute(changes.new.at)}${changes.is_first ? " (가장 오래된 기록부터)" : ""}`,
     );
@@ -208,6 +209,7 @@ class ChangesScreen {
       count("사라짐", "gone"),
       count("바뀜", "changed"),
     ];
+    this.tables.setDownloads(Downloads.buttons("/changes", this.params, "tables"));
     return this.tables.show(new Table({ label: "표별 변경", columns, rows: tables }).root);
   }
 
@@ -235,6 +237,7 @@ class ChangesScreen {
       { label: "진행 중", numeric: true, cell: (row) => Format.krw(row.open_krw) },
       { label: "Won", numeric: true, cell: (row) => Format.krw(row.won_krw) },
     ];
+    this.sums.setDownloads(Downloads.buttons("/timeline", {}, "sums"));
     this.sums.setCount(`${Format.count(sums.length)}개 시점`);
     return this.sums.show(
       Dom.el("div", { class: "small-charts" }, trend("open_krw", "진행 중 합계"), trend("won_krw", "Won 합계")),

@@ -29,6 +29,7 @@ const Memos = (() => {
         const { items } = answer;
         if (!items.length) return panel.showEmpty(nothing);
         panel.setCount(`${Format.count(items.length)}건`);
+        panel.setDownloads(Downloads.buttons(path));
         return panel.show(Lacking.note(answer, "memos"), table(panel.title.textContent, items));
       },
     );

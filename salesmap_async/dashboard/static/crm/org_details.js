@@ -21,7 +21,7 @@ class OrgDetails {
     });
     this.allPeople = Dom.button(
       "필터 해제",
-      () => Route.go(this.screen, { org: this.selection.org }),
+      () => this.go({}),
       { class: "quiet-button", hidden: true },
     );
     this.head = new Panel("조직", { className: "panel-plain" });
@@ -60,7 +60,9 @@ class OrgDetails {
   }
 
   // Follow the address. Returns when everything that is selected is shown or was overtaken.
-  async update(selection) {
+  async update(selection, year = null) {
+    this.year = year;
+    const isFirst = !("org" in this.loaded) && Boolean(selection.person);
     const turn = ++this.turn;
     const isCurrent = () => turn === this.turn;
     this.selection = { ...selection };
@@ -77,6 +79,20 @@ class OrgDetails {
     if (!isCurrent()) return;
     this.settle("deal", this.selection.person ? this.dealList[0]?.id : null);
     this.follow("deal", () => this.openDeal());
+    if (isFirst) this.leadToSelected();
+  }
+
+  // A link to a person or a deal leads to its row.
+  leadToSelected() {
+    const { deal } = this.selection;
+    this.peopleTable?.showChosen();
+    this.dealTable?.showChosen();
+    const table = deal ? this.dealTable : this.peopleTable;
+    table?.lines.get(table.chosen)?.scrollIntoView({ block: "center" });
+  }
+
+  ofYear() {
+    return { base_year: this.year };
   }
 
   // The screen is left: what still arrives must not touch the address of another one.
@@ -86,7 +102,7 @@ class OrgDetails {
 
   refresh() {
     this.loaded = {};
-    return this.update(this.selection);
+    return this.update(this.selection, this.year);
   }
 
   follow(level, open) {
@@ -98,7 +114,7 @@ class OrgDetails {
   settle(level, id) {
     if (this.selection[level] || !id) return;
     this.selection[level] = id;
-    Route.settle(this.screen, this.selection);
+    Route.settle(this.screen, { ...this.selection, year: this.year });
   }
 
   openOrganization() {
@@ -117,7 +133,8 @@ class OrgDetails {
       .then((answer) => {
         if (!answer && this.head.body.querySelector(".failure")) this.showUnknown();
       });
-    this.won.load(get("/won-summary"), (answer) => this.showWon(answer));
+    const won = (signal) => Api.get(`${path}/won-summary`, this.ofYear(), signal);
+    this.won.load(won, (answer) => this.showWon(answer));
     Memos.load(this.orgMemos, `${path}/memos`, "조직에 직접 적은 메모가 없습니다.");
   }
 
@@ -168,6 +185,9 @@ class OrgDetails {
       onChoose: (row) => this.chooseUpper(row.upper_org),
     });
     this.won.setCount(`${Format.count(items.length)}개`);
+    this.won.setDownloads(
+      Downloads.buttons(`/orgs/${Api.part(this.selection.org)}/won-summary`, this.ofYear()),
+    );
     return this.won.show(note, this.wonTable.root);
   }
 
@@ -211,6 +231,7 @@ class OrgDetails {
         ? `${Format.count(people.length)}명`
         : `${Format.count(people.length)} / ${Format.count(this.peopleList.length)}명`,
     );
+    this.people.setDownloads(Downloads.buttons(`/orgs/${Api.part(this.selection.org)}/people`));
     this.people.show(this.peopleLacking, this.peopleTable.root);
   }
 
@@ -249,6 +270,7 @@ class OrgDetails {
       className: "scrolling",
     });
     this.deals.setCount(`${Format.count(deals.length)}건`);
+    this.deals.setDownloads(Downloads.buttons(`/people/${Api.part(person)}/deals`));
     return this.deals.show(this.dealTable.root);
   }
 
@@ -260,7 +282,7 @@ class OrgDetails {
   }
 
   go(selection) {
-    return Route.go(this.screen, { org: this.selection.org, ...selection });
+    return Route.go(this.screen, { org: this.selection.org, ...selection, year: this.year });
   }
 
   chooseUpper(upper) {
@@ -278,17 +300,18 @@ class OrgDetails {
   // The names on the way down to what is selected: [{text, params}].
   trail() {
     const { org, upper, person, deal } = this.selection;
+    const year = this.year;
     const named = (list, id) => Format.text(list.find((each) => each.id === id)?.name ?? id);
     return [
       org
         ? {
             text: Format.text(this.organization?.id === org ? this.organization.name : org),
-            params: { org },
+            params: { org, year },
           }
         : null,
-      upper ? { text: upper, params: { org, upper } } : null,
-      person ? { text: named(this.peopleList ?? [], person), params: { org, upper, person } } : null,
-      deal ? { text: named(this.dealList, deal), params: { org, upper, person, deal } } : null,
+      upper ? { text: upper, params: { org, upper, year } } : null,
+      person ? { text: named(this.peopleList ?? [], person), params: { org, upper, person, year } } : null,
+      deal ? { text: named(this.dealList, deal), params: { org, upper, person, deal, year } } : null,
     ].filter(Boolean);
   }
 }

@@ -16,6 +16,7 @@ class OrgSearch {
     this.waiting = null;
     this.timer = 0;
     this.chosen = null;
+    this.year = null;
     this.makeFields();
     this.root = this.layout();
     this.listen();
@@ -130,9 +131,15 @@ class OrgSearch {
     return true;
   }
 
-  async ask(signal) {
+  asked() {
     const search = this.input.value.trim();
-    const asked = (size) => Api.get("/orgs", { size, search, limit: OrgSearch.LIMIT }, signal);
+    return { size: this.size.value || OrgSearch.ALL, search, base_year: this.year };
+  }
+
+  async ask(signal) {
+    const { search } = this.asked();
+    const asked = (size) =>
+      Api.get("/orgs", { ...this.asked(), size, limit: OrgSearch.LIMIT }, signal);
     const answer = await asked(this.size.value || OrgSearch.ALL);
     this.say("");
     if (answer.items.length || search || this.size.value === OrgSearch.ALL) return answer;

@@ -6,11 +6,15 @@ class OrganizationsScreen {
 
   constructor() {
     this.title = "조직/People/Deal 뷰어";
-    const choose = (org) => Route.go(OrganizationsScreen.ID, { org });
+    const choose = (org) => Route.go(OrganizationsScreen.ID, { org, year: this.year });
     this.search = new OrgSearch({
       onChoose: choose,
       onFound: (answer, error) => this.showFound(answer, error),
     });
+    this.year = null;
+    this.yearChoice = YearChoice.make((year) =>
+      Route.go(OrganizationsScreen.ID, { ...Route.read().params, year }),
+    );
     this.details = new OrgDetails(OrganizationsScreen.ID);
     this.details.onHead = (organization) => this.showKnown(organization);
     this.trail = Dom.el("nav", { class: "trail", "aria-label": "선택 경로" });
@@ -28,7 +32,7 @@ class OrganizationsScreen {
         "header",
         { class: "screen-head" },
         Dom.el("h1", {}, this.title),
-        Dom.el("div", { class: "screen-actions" }, this.reset, this.statePath),
+        Dom.el("div", { class: "screen-actions" }, this.yearChoice, this.reset, this.statePath),
       ),
       this.search.root,
       this.trail,
@@ -39,7 +43,11 @@ class OrganizationsScreen {
   }
 
   async update(params) {
-    const { org = null, upper, person, deal } = params;
+    const { org = null, upper, person, deal, year = null } = params;
+    YearChoice.show(this.yearChoice, year);
+    const isOtherYear = this.year !== year;
+    this.year = year;
+    this.search.year = year;
     this.statePath.disabled = this.details.organization?.id !== org;
     this.found.root.hidden = Boolean(org);
     this.search.show(org ? { id: org, name: this.knownName(org) } : null);
@@ -47,7 +55,9 @@ class OrganizationsScreen {
       this.isStarted = true;
       this.search.start();
     }
-    const shown = this.details.update({ org, upper, person, deal });
+    if (isOtherYear) this.details.loaded = {};
+    if (isOtherYear && this.search.items.length) this.search.list();
+    const shown = this.details.update({ org, upper, person, deal }, year);
     this.showTrail();
     await shown;
     this.showTrail();
@@ -63,7 +73,7 @@ class OrganizationsScreen {
       {
         label: `${years.at(-1)} Won`,
         numeric: true,
-        cell: (item) => Format.krw(item.won_base_year),
+        cell: (item) => Format.krw(answer.won[item.id]),
       },
       { label: "기업 규모", cell: (item) => Format.text(item.size) },
       { label: "팀", cell: (item) => Format.names(item.team) },
@@ -73,6 +83,7 @@ class OrganizationsScreen {
     this.found.setCount(
       `${note ? "이름 순" : "Won 금액 순"} ${Format.count(items.length)}개${items.length >= OrgSearch.LIMIT ? " (처음)" : ""}`,
     );
+    this.found.setDownloads(Downloads.buttons("/orgs", this.search.asked()));
     return this.found.show(
       note,
       new Table({
@@ -140,12 +151,12 @@ class OrganizationsScreen {
 
   openStatePath() {
     const { org } = this.details.selection;
-    if (org) StatePath.open(org, Format.text(this.knownName(org)));
+    if (org) StatePath.open(org, Format.text(this.knownName(org)), this.year);
   }
 
   clear() {
     this.search.clear();
-    Route.go(OrganizationsScreen.ID);
+    Route.go(OrganizationsScreen.ID, { year: this.year });
     this.search.list();
     this.search.input.focus();
   }

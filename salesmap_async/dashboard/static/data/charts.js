@@ -62,8 +62,8 @@ const Charts = (() => {
     return String(Number(value.toFixed(4)));
   }
 
-  // groups: [{label, short, note, bars: [{value, tip, text, series}]}]; values in 억. `short` stands
-  // where the label finds no room.
+  // groups: [{label, short, note, bars: [{value, tip, text, series, href}]}]; values in 억. `short`
+  // stands where the label finds no room; `href` leads to the list that a bar counts.
   function columns(name, groups, { height = 260 } = {}) {
     return drawn(name, (width) => drawColumns(groups, width, height));
   }
@@ -112,8 +112,8 @@ const Charts = (() => {
     const [top, bottom] = [toY(Math.max(bar.value, 0)), toY(Math.min(bar.value, 0))];
     const space = Math.min(2, thickness * 0.15);
     return Dom.svg(
-      "g",
-      { class: "mark", data: { tip: bar.tip } },
+      bar.href ? "a" : "g",
+      { class: "mark", href: bar.href, "aria-label": bar.href ? bar.tip : null, data: { tip: bar.tip } },
       Dom.svg("rect", {
         x,
         y: MARGIN.top,

@@ -7,12 +7,13 @@ class Panel {
     this.title = Dom.el("h2", { class: "panel-title" }, title);
     this.count = Dom.el("span", { class: "panel-count" });
     this.body = Dom.el("div", { class: "panel-body" });
+    this.downloads = Dom.el("span", { class: "panel-downloads" });
     this.head = Dom.el(
       "header",
       { class: "panel-head" },
       this.title,
       this.count,
-      Dom.el("div", { class: "panel-actions" }, actions),
+      Dom.el("div", { class: "panel-actions" }, actions, this.downloads),
     );
     this.root = Dom.el("section", { class: `panel ${className}`.trim(), id }, this.head, this.body);
     this.waiting = null;
@@ -66,6 +67,7 @@ class Panel {
   // `wayOut`: a button, where there is one.
   showEmpty(text, wayOut = null) {
     this.setCount("");
+    this.setDownloads(null);
     this.show(Dom.el("div", { class: "empty" }, Dom.el("p", {}, text), wayOut));
   }
 
@@ -78,11 +80,13 @@ class Panel {
   // The figure of this panel is not there: `note` says why.
   showLacking(note) {
     this.setCount("");
+    this.setDownloads(null);
     this.show(note);
   }
 
   showError(error, retry) {
     this.setCount("");
+    this.setDownloads(null);
     if (!(error instanceof ApiError)) console.error(error);
     this.show(Panel.failure(error, retry));
   }
@@ -97,6 +101,11 @@ class Panel {
 
   setTitle(text) {
     this.title.textContent = text;
+  }
+
+  // What the panel shows, as files: `Downloads.buttons`, or null.
+  setDownloads(buttons) {
+    Dom.replace(this.downloads, buttons);
   }
 
   setCount(text) {

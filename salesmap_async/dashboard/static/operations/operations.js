@@ -114,6 +114,7 @@ class OperationsScreen {
       { label: "429", numeric: true, cell: (run) => Format.count(run.refusals) },
       { label: "오류", cell: (run) => Format.text(run.error), className: "long" },
     ];
+    this.runs.setDownloads(Downloads.buttons("/runs"));
     this.runs.setCount(running ? "지금 실행 중" : `${Format.count(items.length)}건`);
     return this.runs.show(
       new Table({ label: "최근 실행", columns, rows: items, portion: 15 }).root,
@@ -168,6 +169,7 @@ class OperationsScreen {
       { label: "크기", numeric: true, cell: (backup) => Format.bytes(backup.size_bytes) },
       { label: "문제", cell: (backup) => Format.text(backup.problem) },
     ];
+    this.backups.setDownloads(Downloads.buttons("/backups"));
     this.backups.setCount(`${Format.count(items.length)}개`);
     return this.backups.show(new Table({ label: "백업", columns, rows: items, portion: 10 }).root);
   }
@@ -190,6 +192,7 @@ class OperationsScreen {
       number("고친 값", "repaired"),
       { label: "오류", cell: (table) => Format.names(table.errors), className: "long" },
     ];
+    this.tables.setDownloads(Downloads.buttons("/tables"));
     return this.tables.show(new Table({ label: "테이블", columns, rows: items }).root);
   }
 

@@ -9,6 +9,8 @@ class DealCheckScreen {
   constructor(team) {
     this.team = team;
     this.title = team.label;
+    this.year = null;
+    this.yearChoice = YearChoice.make((year) => Route.go(DealCheckScreen.idOf(team), { year }));
     this.pill = Dom.el("p", { class: "pill", role: "status" });
     this.warning = Dom.el("p", { class: "banner banner-warning", hidden: true });
     this.retention = new Panel("리텐션 고객", { id: "retention" });
@@ -16,22 +18,29 @@ class DealCheckScreen {
     this.root = Dom.el(
       "div",
       { class: "screen" },
-      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title), this.pill),
+      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title), this.pill, this.actions()),
       this.warning,
       this.retention.root,
       this.fresh.root,
     );
   }
 
-  update() {
-    return this.isLoaded ? null : this.refresh();
+  actions() {
+    return Dom.el("div", { class: "screen-actions" }, this.yearChoice);
+  }
+
+  update({ year = null }) {
+    YearChoice.show(this.yearChoice, year);
+    if (this.isLoaded && this.year === year) return null;
+    this.year = year;
+    return this.refresh();
   }
 
   async refresh() {
     this.fresh.showLoading();
     const path = `/deal-check/${Api.part(this.team.key)}`;
     const answer = await this.retention.load(
-      (signal) => Api.get(path, {}, signal),
+      (signal) => Api.get(path, { base_year: this.year }, signal),
       (found) => this.show(found),
     );
     this.isLoaded = Boolean(answer);
@@ -51,7 +60,7 @@ class DealCheckScreen {
       items.filter((deal) => !deal.isRetention),
     ];
     this.pill.textContent = `리텐션 ${Format.count(kept.length)}건 / 신규 ${Format.count(fresh.length)}건`;
-    this.fill(this.retention, kept, meta?.base_year);
+    this.fill(this.retention, kept, meta?.base_year, DealCheckScreen.years(answer));
     this.fill(this.fresh, fresh, null);
   }
 
@@ -63,6 +72,12 @@ class DealCheckScreen {
     this.pill.textContent = undecided ? "" : `${Format.count(answer.items.length)}건`;
     if (undecided) return this.retention.showLacking(undecided);
     return this.fill(this.retention, answer.items, null, Lacking.note(answer, "retention"));
+  }
+
+  // In the first months of a year those who bought the year before are customers too.
+  static years({ retention_years: years = [] }) {
+    if (years.length < 2) return null;
+    return Dom.el("p", { class: "hint" }, `${years.join("년, ")}년에 구매한 고객입니다.`);
   }
 
   warn(meta) {
@@ -83,14 +98,18 @@ class DealCheckScreen {
       return panel.setCount("0건");
     }
     panel.setCount(`${Format.count(deals.length)}건`);
+    panel.setDownloads(
+      Downloads.buttons(`/deal-check/${Api.part(this.team.key)}`, { base_year: this.year }),
+    );
     return panel.show(
       note,
       new Table({
         label: panel.title.textContent,
         columns: DealCheckScreen.columns(year),
         rows: deals,
-        className: "dense",
+        className: "dense one-line",
         portion: 50,
+        isFolding: true,
       }).root,
     );
   }
@@ -100,10 +119,7 @@ class DealCheckScreen {
     return [
       {
         label: "기업명",
-        cell: (deal) => [
-          linked("organization", deal.orgId, deal.orgName),
-          DealCheckScreen.wonNote(deal, year),
-        ],
+        cell: (deal) => DealCheckScreen.organization(deal, year),
         className: "name",
       },
       { label: "소속 상위 조직", cell: (deal) => Format.text(deal.upperOrg) },
@@ -133,13 +149,14 @@ class DealCheckScreen {
     ];
   }
 
-  static wonNote(deal, year) {
-    if (!year) return null;
-    return Dom.el(
-      "span",
-      { class: "cell-note" },
-      `${year} Won ${Format.krw(deal[`orgWon${year}Total`])}`,
+  static organization(deal, year) {
+    const name = Dom.outward(
+      Format.text(deal.orgName),
+      Snapshot.crmLink("organization", deal.orgId),
     );
+    if (!year) return name;
+    const won = Format.krw(deal[`orgWon${year}Total`]);
+    return [name, Dom.el("span", { class: "cell-note" }, `${year} Won ${won}`)];
   }
 
   static memoButton(deal) {

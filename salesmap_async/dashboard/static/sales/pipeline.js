@@ -7,20 +7,30 @@ class PipelineScreen {
 
   constructor() {
     this.title = "파이프라인 현황";
+    this.year = null;
+    this.yearChoice = YearChoice.make((year) => Route.go(PipelineScreen.ID, { year }));
     this.won = new Panel("연도별·월별 Won", { id: "won-chart" });
     this.open = new Panel("단계별 진행 중 딜", { id: "open-deals" });
     this.rates = new Panel("기업 규모별 수주율", { id: "win-rates" });
     this.root = Dom.el(
       "div",
       { class: "screen" },
-      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title)),
+      Dom.el(
+        "header",
+        { class: "screen-head" },
+        Dom.el("h1", {}, this.title),
+        Dom.el("div", { class: "screen-actions" }, this.yearChoice),
+      ),
       this.won.root,
       Dom.el("div", { class: "two-columns" }, this.open.root, this.rates.root),
     );
   }
 
-  update() {
-    return this.isLoaded ? null : this.refresh();
+  update({ year = null }) {
+    YearChoice.show(this.yearChoice, year);
+    if (this.isLoaded && this.year === year) return null;
+    this.year = year;
+    return this.refresh();
   }
 
   // One answer fills the three panels; the first one shows its loading and its failure.
@@ -28,12 +38,16 @@ class PipelineScreen {
     this.open.showLoading();
     this.rates.showLoading();
     const answer = await this.won.load(
-      (signal) => Api.get("/pipeline", { years: 3 }, signal),
+      (signal) => Api.get("/pipeline", this.asked(), signal),
       (figures) => this.show(figures),
     );
     this.isLoaded = Boolean(answer);
     // The first panel says what went wrong, and how to go on.
     for (const panel of [this.open, this.rates]) panel.root.hidden = !answer;
+  }
+
+  asked() {
+    return { years: 3, base_year: this.year };
   }
 
   show(figures) {
@@ -55,6 +69,7 @@ class PipelineScreen {
       bars: years.map((year, place) => ({
         value: at(year, month).amount / 1e8,
         series: series[place],
+        href: PipelineScreen.dealsOf(year, month),
         tip: `${year}년 ${month}월 ${Format.krw(at(year, month).amount)}, ${Format.count(at(year, month).count)}건`,
       })),
     }));
@@ -73,9 +88,10 @@ class PipelineScreen {
         },
       ]),
     ];
+    this.won.setDownloads(Downloads.buttons("/pipeline", this.asked(), "won_by_month"));
     return this.won.show(
       note,
-      PipelineScreen.yearFigures(years, totals),
+      PipelineScreen.yearFigures(figures),
       Charts.legend(years.map((year, place) => ({ series: series[place], text: `${year}년` }))),
       Charts.columns("월별 Won 금액", groups, { height: 280 }),
       Dom.el(
@@ -87,23 +103,49 @@ class PipelineScreen {
     );
   }
 
-  static yearFigures(years, totals) {
+  static dealsOf(year, month) {
+    const two = (number) => String(number).padStart(2, "0");
+    const last = new Date(Date.UTC(year, month, 0)).getUTCDate();
+    return Route.hash(DealsScreen.ID, {
+      state: "won",
+      won_from: `${year}-${two(month)}-01`,
+      won_to: `${year}-${two(month)}-${last}`,
+    });
+  }
+
+  static yearFigures({ years, won_by_year: totals, compared }) {
     const of = (year) => totals.find((each) => each.year === year) ?? { amount: 0, count: 0 };
+    const comparisonOf = (year) => compared.find((each) => each.year === year);
     return Dom.el(
       "dl",
       { class: "figures" },
-      years.map((year, place) => {
-        const before = place ? of(years[place - 1]).amount : 0;
+      years.map((year) => {
+        const { before, is_partial: isPartial } = comparisonOf(year);
         const change = before > 0 ? of(year).amount / before - 1 : null;
+        const against = isPartial ? "전년 같은 날까지 대비" : "전년 대비";
         const notes = [
           `${Format.count(of(year).count)}건`,
-          change === null ? null : `전년 대비 ${change >= 0 ? "+" : ""}${Format.percent(change)}`,
+          change === null ? null : `${against} ${change >= 0 ? "+" : ""}${Format.percent(change)}`,
         ];
         return Dom.el(
           "div",
           { class: "figure" },
           Dom.el("dt", {}, `${year}년 Won`),
-          Dom.el("dd", { class: "figure-value" }, Format.krw(of(year).amount)),
+          Dom.el(
+            "dd",
+            { class: "figure-value" },
+            Dom.el(
+              "a",
+              {
+                href: Route.hash(DealsScreen.ID, {
+                  state: "won",
+                  won_from: `${year}-01-01`,
+                  won_to: `${year}-12-31`,
+                }),
+              },
+              Format.krw(of(year).amount),
+            ),
+          ),
           Dom.el("dd", { class: "figure-note" }, notes.filter(Boolean).join(" · ")),
         );
       }),
@@ -127,11 +169,49 @@ class PipelineScreen {
           }),
         className: "bar-cell",
       },
-      { label: "건수", numeric: true, cell: (stage) => Format.count(stage.count) },
-      { label: "예상 체결액", numeric: true, cell: (stage) => Format.krw(stage.amount) },
+      {
+        label: "건수",
+        numeric: true,
+        cell: (stage) =>
+          Dom.el(
+            "a",
+            {
+              href: Route.hash(DealsScreen.ID, {
+                state: "open",
+                pipeline: stage.pipeline,
+                stage: stage.stage,
+              }),
+            },
+            Format.count(stage.count),
+          ),
+        total: (rows) => Format.count(rows.reduce((sum, row) => sum + row.count, 0)),
+        value: (stage) => stage.count,
+      },
+      {
+        label: "예상 체결액",
+        numeric: true,
+        cell: (stage) => Format.krw(stage.amount),
+        total: (rows) => Format.krw(rows.reduce((sum, row) => sum + (row.amount ?? 0), 0)),
+        value: (stage) => stage.amount,
+      },
     ];
     this.open.setCount(`${Format.count(stages.reduce((sum, stage) => sum + stage.count, 0))}건`);
+    this.open.setDownloads(Downloads.buttons("/pipeline", this.asked(), "open_by_stage"));
     return this.open.show(note, new Table({ label: "단계별 진행 중 딜", columns, rows: stages }).root);
+  }
+
+  static decided(label, state) {
+    return {
+      label,
+      numeric: true,
+      cell: (row) =>
+        Dom.el(
+          "a",
+          { href: Route.hash(DealsScreen.ID, { state, size: row.size }) },
+          Format.count(row[state]),
+        ),
+      value: (row) => row[state],
+    };
   }
 
   showRates(figures) {
@@ -150,9 +230,10 @@ class PipelineScreen {
         className: "bar-cell",
       },
       { label: "수주율", numeric: true, cell: (row) => Format.percent(row.rate) },
-      { label: "Won", numeric: true, cell: (row) => Format.count(row.won) },
-      { label: "Lost", numeric: true, cell: (row) => Format.count(row.lost) },
+      PipelineScreen.decided("Won", "won"),
+      PipelineScreen.decided("Lost", "lost"),
     ];
+    this.rates.setDownloads(Downloads.buttons("/pipeline", this.asked(), "win_rate_by_size"));
     return this.rates.show(
       new Table({ label: "기업 규모별 수주율", columns, rows: sizes }).root,
       Dom.el("p", { class: "hint" }, "수주율 = Won ÷ (Won + Lost), 건수 기준"),

@@ -2,13 +2,14 @@
 "use strict";
 
 const StatePath = (() => {
-  async function open(organizationId, name) {
+  async function open(organizationId, name, year = null) {
     const copier = Dom.button("Core JSON 복사", () => {}, { class: "button", disabled: true });
     const modal = Modal.show(`StatePath - ${name}`, { actions: [copier], className: "modal-wide" });
     const panel = new Panel("");
     panel.head.remove();
     Dom.replace(modal.body, panel.root);
-    const ask = (signal) => Api.get(`/orgs/${Api.part(organizationId)}/statepath`, {}, signal);
+    const path = `/orgs/${Api.part(organizationId)}/statepath`;
+    const ask = (signal) => Api.get(path, { base_year: year }, signal);
     await panel.load(ask, (answer) => {
       const { item } = answer;
       if (!item) return panel.showLacking(Lacking.note(answer, "statepath"));

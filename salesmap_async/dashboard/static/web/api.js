@@ -8,6 +8,7 @@ const Api = (() => {
   const LOOPBACK = ["localhost", "127.0.0.1"];
 
   const PATIENCE_MS = 30_000;
+  const PATIENCE_FOR_FILES_MS = 600_000;
 
   let found = null;
 
@@ -52,6 +53,17 @@ const Api = (() => {
     return body;
   }
 
+  // GET a file beside the API. Resolves to {blob, name}; throws like `get`.
+  async function file(path, params = {}) {
+    const place = (await address(path, params)).replace("/api/download/", "/download/");
+    const answer = await send(place, undefined);
+    if (!answer.ok)
+      throw Refusals.toError(answer.status, (await answer.json().catch(() => null)) ?? {});
+    const said = answer.headers.get("content-disposition") ?? "";
+    const name = said.match(/filename\*=UTF-8''([^;]+)/)?.[1];
+    return { blob: await answer.blob(), name: name ? decodeURIComponent(name) : null };
+  }
+
   function announce(name, detail = {}) {
     window.dispatchEvent(new CustomEvent(name, { detail }));
   }
@@ -74,7 +86,7 @@ const Api = (() => {
     try {
       return await fetch(url, {
         headers,
-        signal: AbortSignal.any([signal, AbortSignal.timeout(PATIENCE_MS)].filter(Boolean)),
+        signal: AbortSignal.any([signal, AbortSignal.timeout(patienceFor(url))].filter(Boolean)),
         cache: "no-store",
         referrerPolicy: "no-referrer",
       });
@@ -94,6 +106,9 @@ const Api = (() => {
     });
   }
 
+  const patienceFor = (url) =>
+    url.includes("/download/") ? PATIENCE_FOR_FILES_MS : PATIENCE_MS;
+
   function tooSlow() {
     return new ApiError(`API가 ${PATIENCE_MS / 1000}초 안에 답하지 않았습니다.`);
   }
@@ -105,5 +120,5 @@ const Api = (() => {
     return (await base()).replace(/\/api$/, "/help");
   }
 
-  return { get, part, helpAddress };
+  return { get, file, part, helpAddress };
 })();

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Any
 
 from salesmap_async.dashboard.data.database import Snapshot
@@ -25,6 +26,18 @@ _PIPELINE_TABLE = "deal_pipeline"
 
 
 @dataclass(frozen=True, slots=True)
+class StageTeller:
+    """How to tell the stage of a deal: the SQL of `columns` to read, and what their values mean.
+
+    `entered`: the SQL of the columns that say when a stage was entered; () where there are none.
+    """
+
+    columns: tuple[str, ...]
+    entered: tuple[str, ...]
+    stage_of: Callable[[list[Any]], Stage]
+
+
+@dataclass(frozen=True, slots=True)
 class _Tracked:
     """One stage and the columns that say when it was entered and left."""
 
@@ -35,19 +48,45 @@ class _Tracked:
 
 def open_deals(snapshot: Snapshot, closed: tuple[str, str]) -> Iterator[tuple[Stage, Any]]:
     """Yield (stage, expected amount) of each deal whose status is none of `closed`."""
-    columns, stage_of = _how_to_tell(snapshot)
+    teller = stage_teller(snapshot)
     for amount, *values in snapshot.each(
         f"""
-        SELECT {{deal.open_amount}}, {", ".join(columns)} FROM deal
+        SELECT {{deal.open_amount}}, {", ".join(teller.columns)} FROM deal
         WHERE ifnull({{deal.status}}, '') NOT IN (?, ?)
         """,
         *closed,
     ):
-        yield stage_of(values), amount
+        yield teller.stage_of(values), amount
 
 
 def in_pipeline_order(snapshot: Snapshot) -> Mapping[Stage, int]:
-    """Return the place of each stage, where the snapshot has the table of pipelines."""
+    """Return the place of each stage: as the pipelines list them, else as deals went through."""
+    return snapshot.remembered(
+        "pipeline order", lambda each: _listed_order(each) or _walked_order(each)
+    )
+
+
+def _walked_order(snapshot: Snapshot) -> Mapping[Stage, int]:
+    """Return the stages of each pipeline by how early deals entered them, on the average."""
+    tracked = _tracked(snapshot.columns.of_table("deal"))
+    if not tracked:
+        return {}
+    early: dict[Stage, list[float]] = {each.stage: [] for each in tracked}
+    columns = ", ".join(quoted(each.entered) for each in tracked)
+    for row in snapshot.each(f"SELECT {columns} FROM deal"):
+        walked: dict[str, list[tuple[str, Stage]]] = {}
+        for each, since in zip(tracked, row, strict=True):
+            if since is not None:
+                walked.setdefault(each.stage[0], []).append((str(since), each.stage))
+        for steps in walked.values():
+            for place, (_, stage) in enumerate(sorted(steps)):
+                early[stage].append((place + 1) / (len(steps) + 1))
+    means = {stage: fmean(places) if places else 1.0 for stage, places in early.items()}
+    ranked = sorted(means, key=lambda stage: (stage[0], means[stage], stage))
+    return {stage: place for place, stage in enumerate(ranked)}
+
+
+def _listed_order(snapshot: Snapshot) -> Mapping[Stage, int]:
     order: dict[Stage, int] = {}
     if snapshot.columns.has_table(_PIPELINE_TABLE):
         for pipeline, stages in snapshot.rows(
@@ -58,16 +97,23 @@ def in_pipeline_order(snapshot: Snapshot) -> Mapping[Stage, int]:
     return order
 
 
-def _how_to_tell(snapshot: Snapshot) -> tuple[list[str], Callable[[list[Any]], Stage]]:
-    """Return the columns to read and what their values mean."""
+def stage_teller(snapshot: Snapshot) -> StageTeller:
+    """Return how to tell the stages of this snapshot's deals."""
+    tracked = _tracked(snapshot.columns.of_table("deal"))
+    entered = tuple(quoted(each.entered) for each in tracked)
     has_stage = snapshot.columns.has("deal", "stage")
     if has_stage or snapshot.columns.has("deal", "pipeline"):
-        return ["{deal.pipeline}", "{deal.stage}"], _by_field
-    tracked = _tracked(snapshot.columns.of_table("deal"))
+        return StageTeller(("{deal.pipeline}", "{deal.stage}"), entered, _by_field)
     if not tracked:
-        return ["{deal.status}"], lambda values: (NO_PIPELINE, name_of(values[0]) or NOT_GIVEN)
+        return StageTeller(("{deal.status}",), (), _by_status)
     names = [quoted(name) for each in tracked for name in (each.entered, each.left)]
-    return [*names, "{deal.status}"], lambda values: _by_tracking(tracked, values)
+    return StageTeller(
+        (*names, "{deal.status}"), entered, lambda values: _by_tracking(tracked, values)
+    )
+
+
+def _by_status(values: list[Any]) -> Stage:
+    return NO_PIPELINE, name_of(values[0]) or NOT_GIVEN
 
 
 def _by_field(values: list[Any]) -> Stage:

@@ -1,0 +1,1 @@
+"""All deals: filtered, summed, sorted; and what each colleague has open."""

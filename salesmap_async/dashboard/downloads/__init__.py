@@ -1,0 +1,1 @@
+"""Any table of the page as a file: Excel or CSV, all its rows."""

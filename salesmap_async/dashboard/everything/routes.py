@@ -1,0 +1,70 @@
+"""The endpoint of the search box."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from typing_extensions import TypedDict
+
+from salesmap_async.dashboard.data.context import ThisDashboard
+from salesmap_async.dashboard.data.shapes import exact
+from salesmap_async.dashboard.web.answers import Answer
+from salesmap_async.dashboard.web.parameters import UNAVAILABLE, Limit, Text
+from salesmap_async.search.find import search
+
+router = APIRouter(prefix="/api", default_response_class=Answer)
+
+_NAMING = {
+    "organization": ("name",),
+    "people": ("name", "email", "phone"),
+    "deal": ("name",),
+    "memo": ("text",),
+}
+"""Meanings whose fields are searched, beside those that are found by their names."""
+
+
+@exact
+class FoundRecord(TypedDict):
+    """A record that holds the word. `text` is the field with it, cut around it."""
+
+    table: str
+    id: str | None
+    name: str | None
+    text: str
+    organization_id: str | None
+    person_id: str | None
+    deal_id: str | None
+
+
+@exact
+class FoundRecords(TypedDict):
+    items: list[FoundRecord]
+
+
+@router.get("/search", response_model=FoundRecords, responses=UNAVAILABLE)
+def get_search(
+    here: ThisDashboard,
+    term: Annotated[Text, Query(min_length=1, description="A word, or several.")],
+    limit: Limit = 10,
+) -> Answer:
+    """Find a word in organizations, people, deals, leads and memos, at most `limit` of each."""
+    fields = {
+        table: [field for each in meanings if (field := here.config.columns[table][each])]
+        for table, meanings in _NAMING.items()
+    }
+    with here.database.open() as snapshot:
+        found = search(here.db_path, snapshot.connection, term, limit=limit, more_fields=fields)
+    items: list[FoundRecord] = [
+        {
+            "table": each.table,
+            "id": each.id,
+            "name": each.name,
+            "text": each.text,
+            "organization_id": each.organization_id,
+            "person_id": each.person_id,
+            "deal_id": each.deal_id,
+        }
+        for each in found
+    ]
+    return Answer({"items": items})

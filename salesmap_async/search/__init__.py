@@ -1,0 +1,1 @@
+"""Words in organizations, people, deals, leads and memos: an index, and what it finds."""
