@@ -144,6 +144,15 @@ def endpoints(db: Path) -> list[tuple[str, float]]:
         "/api/deal-check/edu1",
         "/api/deal-check?team=edu2",
         "/api/pipeline",
+        *(
+            f"/api/deals{query}"
+            for query in ("", "?state=open&overdue=true&sort=worth&order=desc", "?stale=true")
+        ),
+        f"/api/deals?text={name}",
+        "/api/deal-choices",
+        "/api/deal-owners",
+        f"/api/search?term={name}",
+        f"/api/search?term={quote('리더십')}",
         "/api/runs",
         "/api/tables",
         "/api/backups",

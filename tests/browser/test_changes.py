@@ -95,7 +95,7 @@ async def test_a_deal_s_life_and_its_place(visit: Visit) -> None:
     """The dialog tells each change; the name leads to the deal among its organization's."""
     await visit.open("#changes")
     won = visit.page.locator("#change-won")
-    await won.get_by_role("button").first.click()
+    await won.locator("tbody").get_by_role("button").first.click()
     dialog = visit.page.get_by_role("dialog")
     await expect(dialog.locator("tbody tr").first).to_be_visible()
     await expect(dialog).to_contain_text("상태")

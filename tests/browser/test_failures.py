@@ -12,7 +12,7 @@ from tests.support.browser_visit import Visit, won_organization
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
-NOTHING = re.compile("없습니다[.]|해당하는 딜이 없|못했습니다[.]")
+NOTHING = re.compile("(조직|사람|딜|메모|실행|백업|테이블|시점|기록)[이은가]? ?(아직 )?없습니다")
 
 PLACES = {
     # What is asked for -> the screen, and the panel that must say what went wrong.
@@ -71,8 +71,8 @@ async def test_a_request_that_takes_too_long_says_so(visit: Visit) -> None:
         " return own.signal; }"
     )
     await visit.page.route(lambda url: "/api/pipeline" in url, lambda _route: None)
-    await visit.page.goto(f"{visit.url}/#pipeline")
-    await visit.page.locator("#menu a").first.wait_for()
+    async with visit.page.expect_request(lambda request: "/api/pipeline" in request.url):
+        await visit.page.goto(f"{visit.url}/#pipeline")
     await visit.page.clock.run_for(31_000)
     place = visit.panel("won-chart").locator(".failure")
     await expect(place).to_contain_text("30초 안에 답하지 않았습니다")

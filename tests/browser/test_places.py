@@ -200,8 +200,9 @@ async def test_a_stored_token_that_no_header_can_carry_is_dropped(
 ) -> None:
     """It does not lock the tab out: the page asks again."""
     visit = await asked_for_proof(visitors, static_server, with_token)
-    stored = "sessionStorage.getItem('salesmap.authorization')"
-    await visit.page.evaluate("sessionStorage.setItem('salesmap.authorization', 'Bearer 토큰')")
+    key = f"'salesmap.authorization {with_token.url}'"
+    stored = f"sessionStorage.getItem({key})"
+    await visit.page.evaluate(f"sessionStorage.setItem({key}, 'Bearer 토큰')")
     await visit.page.reload()
     await visit.page.get_by_label("접근 토큰").fill(TOKEN)
     assert await visit.page.evaluate(stored) is None

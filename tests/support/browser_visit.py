@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 STATIC = Path(salesmap_async.__file__).parent / "dashboard" / "static"
 PAGE_FILE = STATIC / "org_tables_v2.html"
 LOOPBACK = {"localhost", "127.0.0.1", "::1"}
-SCREENS = ("org-view", "pipeline", "snapshot-ops", "edu1-dealcheck", "changes")
+SCREENS = ("org-view", "pipeline", "snapshot-ops", "edu1-dealcheck", "changes", "deals")
 DESKTOP_PX = (1280, 900)
 PHONE_PX = (380, 800)
 WAIT_MS = 15_000
@@ -70,12 +70,18 @@ class Served:
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
         self._process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
-        _, said = self._process.communicate(timeout=30)
+        try:
+            _, said = self._process.communicate(timeout=15)
+        except Exception:
+            self._process.send_signal(signal.SIGABRT)
+            out, said = self._process.communicate(timeout=5)
+            Path("/tmp/abort.txt").write_text(str(out)+str(said))
+            raise
         assert "Traceback" not in said, said
 
 
 def _kept_variables() -> dict[str, str]:
-    return {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return {"PYTHONFAULTHANDLER": "1"} | {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
 
 
 def _paths(db: Path) -> list[str]:

@@ -34,6 +34,7 @@ NOBODY = "담당자 없음"
 _CREATE = """
 CREATE TABLE fact (
   row INTEGER PRIMARY KEY, id TEXT, name TEXT, org_id TEXT, org TEXT, person_id TEXT, person TEXT,
+  org_of_person TEXT,
   size TEXT, status TEXT, is_open INTEGER, is_won INTEGER, is_lost INTEGER, pipeline TEXT,
   stage TEXT, stage_place INTEGER, owners TEXT, teams TEXT, worth INTEGER, close TEXT, created TEXT,
   contract TEXT, active TEXT, plain TEXT);
@@ -155,12 +156,12 @@ class _Maker:
     ) -> tuple[tuple[Any, ...], list[tuple[str, int]], list[tuple[str, int]]]:
         """Return the line, and (owner, row) and (team, row) of each owner and team."""
         (
-            deal_id, own_org_id, person_id, name, status, amount, open_amount, owner, team, close,
+            deal_id, org_id, person_id, name, status, amount, open_amount, owner, team, close,
             created, contract, person, org_of_person, size, *told,
         ) = deal  # fmt: skip
         entered, values = self._split(told)
-        org_id = own_org_id or org_of_person
-        org = self._names.get(org_id)
+        org_id, person_id = org_id or None, person_id or None
+        org = self._names.get(org_id or "")
         is_won = self._knows_status and status == self._statuses.won
         is_lost = self._knows_status and status == self._statuses.lost
         is_open = self._knows_status and not (is_won or is_lost)
@@ -170,7 +171,7 @@ class _Maker:
         person_name = text_or_none(person)
         active = self._last((created, *entered, self._memos.get(deal_id)), self._moves.get(deal_id))
         fact = (
-            row, deal_id, text_or_none(name), org_id, org, person_id, person_name,
+            row, deal_id, text_or_none(name), org_id, org, person_id, person_name, org_of_person,
             trimmed(size) or NOT_GIVEN, text_or_none(status), is_open, is_won, is_lost, *stage,
             self._order.get(stage, len(self._order)), ", ".join(owners) or None,
             ", ".join(teams) or None, worth if worth is not None and fits_int64(worth) else None,

@@ -33,8 +33,8 @@ def list_deals(
     with facts.asked() as connection:
         rows = connection.execute(
             f"""
-            SELECT id, name, org_id, org, person_id, person, status, pipeline, stage, owners, teams,
-                   worth, close, created, contract, active, {overdue}, {stale}
+            SELECT id, name, org_id, org, person_id, person, org_of_person, status, pipeline,
+                   stage, owners, teams, worth, close, created, contract, active, {overdue}, {stale}
             FROM fact WHERE {where} ORDER BY {order_by(sort, order)} LIMIT ? OFFSET ?
             """,
             [*values, limit, offset],
@@ -140,8 +140,8 @@ def _sums(
 
 def _listed(row: tuple[Any, ...]) -> ListedDeal:
     (
-        deal_id, name, org_id, org, person_id, person, status, pipeline, stage, owners, teams,
-        worth, close, created, contract, active, late, old,
+        deal_id, name, org_id, org, person_id, person, org_of_person, status, pipeline, stage,
+        owners, teams, worth, close, created, contract, active, late, old,
     ) = row  # fmt: skip
     return {
         "id": deal_id,
@@ -150,6 +150,7 @@ def _listed(row: tuple[Any, ...]) -> ListedDeal:
         "organization": org,
         "person_id": person_id,
         "person": person,
+        "organization_of_person": org_of_person,
         "status": status,
         "pipeline": pipeline,
         "stage": stage,

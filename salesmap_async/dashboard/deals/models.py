@@ -21,6 +21,7 @@ class ListedDeal(TypedDict):
     organization: str | None
     person_id: str | None
     person: str | None
+    organization_of_person: str | None
     status: str | None
     pipeline: str | None
     stage: str | None

@@ -68,6 +68,7 @@ LABELS = {
     "organizationId": "조직 ID",
     "person": "사람",
     "person_id": "사람 ID",
+    "organization_of_person": "사람의 조직 ID",
     "peopleId": "사람 ID",
     "status": "상태",
     "pipeline": "파이프라인",

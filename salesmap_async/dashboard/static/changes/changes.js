@@ -91,7 +91,7 @@ class ChangesScreen {
       ),
     ]);
     this.isLoaded = Boolean(found);
-    this.tables.root.hidden = !found; // what went wrong stands at the summary
+    this.tables.setHidden(!found); // what went wrong stands at the summary
     if (!found) Dom.replace(this.lists);
   }
 

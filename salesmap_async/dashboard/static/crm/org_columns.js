@@ -40,7 +40,16 @@ const OrgColumns = (() => {
     { label: "이력", cell: (deal) => Life.button("deal", deal.id, deal.name), className: "act" },
   ];
 
-  function won(years) {
+  // The deals of a sum, those without a person among them.
+  function dealsLink(row, org) {
+    return Dom.el(
+      "a",
+      { href: Route.hash("deals", { organization: org, state: "won" }) },
+      Format.count(row.dealCount),
+    );
+  }
+
+  function won(years, org) {
     const [base] = years.slice(-1);
     const owner = Snapshot.meta().own_side_owner_label;
     const list = (label, field) => ({
@@ -56,7 +65,7 @@ const OrgColumns = (() => {
         cell: (row) => Format.krw(row[`won${year}`]),
       })),
       { label: "합계", numeric: true, cell: (row) => Format.krw(row.total) },
-      { label: "Deal", numeric: true, cell: (row) => Format.count(row.dealCount) },
+      { label: "Deal", numeric: true, cell: (row) => dealsLink(row, org) },
       list("고객 담당자", "contacts"),
       list(owner, "owners"),
       list(`${base} ${owner}`, `owners${base}`),

@@ -178,7 +178,7 @@ class OrgDetails {
     if (!items.length) return this.won.showEmpty("Won 딜이 없습니다. 사람은 아래에 모두 있습니다.");
     this.wonTable = new Table({
       label: "상위 조직별 Won 요약",
-      columns: OrgColumns.won(years),
+      columns: OrgColumns.won(years, this.selection.org),
       rows: items,
       key: (row) => row.upper_org,
       chosen: this.selection.upper ?? null,

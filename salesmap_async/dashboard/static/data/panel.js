@@ -99,6 +99,12 @@ class Panel {
     this.root.scrollIntoView({ block: "start", behavior: isCalm ? "auto" : "smooth" });
   }
 
+  // Out of the way while another panel says what went wrong; nothing is waited for then.
+  setHidden(isHidden) {
+    this.root.hidden = isHidden;
+    if (isHidden) this.show();
+  }
+
   setTitle(text) {
     this.title.textContent = text;
   }

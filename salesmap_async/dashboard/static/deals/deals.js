@@ -96,7 +96,7 @@ class DealsScreen {
       (signal) => Api.get("/deals", { ...this.asked(), limit, offset: (page - 1) * limit }, signal),
       (answer) => this.showList(answer, page, isAll),
     );
-    this.sums.root.hidden = !found;
+    this.sums.setHidden(!found);
     return found;
   }
 
@@ -229,7 +229,7 @@ class DealsScreen {
         sort: "person",
         cell: (deal) =>
           inner(deal.person ?? deal.person_id, {
-            org: deal.person_id ? deal.organization_id : null,
+            org: deal.person_id ? deal.organization_of_person : null,
             person: deal.person_id,
           }),
         className: "short",
@@ -291,8 +291,8 @@ class DealsScreen {
   // In the organization screen a deal is reached through its person.
   static dealName(deal) {
     const name = Format.text(deal.name ?? deal.id);
-    if (deal.organization_id && deal.person_id) {
-      const params = { org: deal.organization_id, person: deal.person_id, deal: deal.id };
+    if (deal.organization_of_person) {
+      const params = { org: deal.organization_of_person, person: deal.person_id, deal: deal.id };
       return Dom.el("a", { href: Route.hash(OrganizationsScreen.ID, params) }, name);
     }
     return Dom.outward(name, Snapshot.crmLink("deal", deal.id));

@@ -60,7 +60,7 @@ class OperationsScreen {
       this.tables
         .load(ask("/tables"), (answer) => this.showTables(answer))
         .then((answer) => {
-          this.growth.root.hidden = !answer; // what went wrong stands at the tables
+          this.growth.setHidden(!answer); // what went wrong stands at the tables
         }),
     ]);
   }

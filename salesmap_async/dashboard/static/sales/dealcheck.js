@@ -46,7 +46,7 @@ class DealCheckScreen {
     this.isLoaded = Boolean(answer);
     if (answer) return;
     this.pill.textContent = "";
-    this.fresh.root.hidden = true; // the first panel says what went wrong, and how to go on
+    this.fresh.setHidden(true); // the first panel says what went wrong, and how to go on
   }
 
   show(answer) {
@@ -67,7 +67,7 @@ class DealCheckScreen {
   // The snapshot cannot tell whose deals these are, or which customers bought before.
   showUndivided(answer) {
     const undecided = Lacking.note(answer, "team_deals");
-    this.fresh.root.hidden = true;
+    this.fresh.setHidden(true);
     this.retention.setTitle("진행 중인 딜");
     this.pill.textContent = undecided ? "" : `${Format.count(answer.items.length)}건`;
     if (undecided) return this.retention.showLacking(undecided);

@@ -43,7 +43,7 @@ class PipelineScreen {
     );
     this.isLoaded = Boolean(answer);
     // The first panel says what went wrong, and how to go on.
-    for (const panel of [this.open, this.rates]) panel.root.hidden = !answer;
+    for (const panel of [this.open, this.rates]) panel.setHidden(!answer);
   }
 
   asked() {
