@@ -44,12 +44,23 @@ def serve_app(app: FastAPI, host: str, port: int, *, announce: Announce) -> None
         )
         logging.getLogger("uvicorn.error").addFilter(_is_worth_a_line)
         others = _for_others(host)
+        here = f"http://{_in_url(host)}:{bound_port}/"
+        for_others = f"http://{others}:{bound_port}/" if others else None
         with suppress(KeyboardInterrupt):
-            announce(
-                f"http://{_in_url(host)}:{bound_port}/",
-                f"http://{others}:{bound_port}/" if others else None,
-            )
-            uvicorn.Server(config).run(sockets=[listener])
+            _Server(config, lambda: announce(here, for_others)).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """Says that it serves once a signal would end it: one that comes before could be lost."""
+
+    def __init__(self, config: uvicorn.Config, announce: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._announce = announce
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Start to answer, and say so."""
+        await super().startup(sockets=sockets)
+        self._announce()
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:

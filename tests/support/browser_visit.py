@@ -70,18 +70,12 @@ class Served:
         self, kind: type[BaseException] | None, _error: object, _trace: TracebackType | None
     ) -> None:
         self._process.send_signal(signal.SIGINT if os.name != "nt" else signal.SIGTERM)
-        try:
-            _, said = self._process.communicate(timeout=15)
-        except Exception:
-            self._process.send_signal(signal.SIGABRT)
-            out, said = self._process.communicate(timeout=5)
-            Path("/tmp/abort.txt").write_text(str(out)+str(said))
-            raise
+        _, said = self._process.communicate(timeout=30)
         assert "Traceback" not in said, said
 
 
 def _kept_variables() -> dict[str, str]:
-    return {"PYTHONFAULTHANDLER": "1"} | {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
+    return {name: os.environ[name] for name in ("PATH", "SYSTEMROOT") if name in os.environ}
 
 
 def _paths(db: Path) -> list[str]:
