@@ -5,8 +5,10 @@ from __future__ import annotations
 import codecs
 import dataclasses
 import os
+import re
 import stat
 from collections.abc import Callable, Iterable
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -52,6 +54,17 @@ def token_file_option(command: _Command) -> _Command:
         show_envvar=True,
         help="File that holds the token; else the variable SALESMAP_TOKEN.",
     )(command)
+
+
+_UNITS = {"m": "minutes", "h": "hours", "d": "days"}
+
+
+def duration(_context: click.Context, _option: click.Parameter, value: str) -> timedelta:
+    """Return a time like 90m, 26h or 2d; the callback of an option."""
+    found = re.fullmatch(r"(\d{1,6})([mhd])", value)
+    if found is None or not int(found[1]):
+        raise click.BadParameter(f"{value!r} is no time like 90m, 26h or 2d")
+    return timedelta(**{_UNITS[found[2]]: int(found[1])})
 
 
 def evolve_option(meaning: str) -> Callable[[_Command], _Command]:

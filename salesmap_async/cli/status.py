@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import click
@@ -12,9 +13,9 @@ from rich.text import Text
 from salesmap_async.cli.console import table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
-from salesmap_async.cli.options import path_options
+from salesmap_async.cli.options import duration, path_options
 from salesmap_async.commandline import path_command, run_command
-from salesmap_async.operate.freshness import freshness
+from salesmap_async.operate.freshness import freshness, too_old
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
@@ -41,7 +42,19 @@ _ENDS = {
 @click.command()
 @click.argument("run_tag", required=False)
 @path_options
-def status(run_tag: str | None, **options: Any) -> None:
+@click.option(
+    "--check",
+    is_flag=True,
+    help="For monitors: one line, and exit code 1 where the data is too old or unreadable.",
+)
+@click.option(
+    "--max-age",
+    callback=duration,
+    default="26h",
+    show_default=True,
+    help="With --check: how old the data may be, like 90m, 26h or 2d.",
+)
+def status(run_tag: str | None, check: bool, max_age: timedelta, **options: Any) -> None:
     """Show what is left of the last run, or of RUN_TAG, and the exact next command.
 
     It looks at final DB, backup, checkpoint, temporary files, manifest and web forms. It is safe
@@ -51,6 +64,9 @@ def status(run_tag: str | None, **options: Any) -> None:
         settings = attempt.settings = Settings(**options)
         attempt.next_command = lambda _error: path_command(settings, "status")
         found = read_status(settings, run_tag)
+        if check:
+            _check(found, max_age)
+            return
         console = table_console()
         for line in _lines(found):
             console.print(Text(printable(line)), soft_wrap=True)
@@ -60,6 +76,16 @@ def status(run_tag: str | None, **options: Any) -> None:
         console.print()
         for line in (found.advice.why, f"Next: {_next_command(found)}"):
             console.print(Text(printable(line)), soft_wrap=True)
+
+
+def _check(found: Status, max_age: timedelta) -> None:
+    """Print whether the data is as fresh as wanted; exit with 1 where it is not."""
+    problem = too_old(found.final, max_age, now=datetime.now(UTC))
+    said = tuple(freshness(found.final, found.history))
+    words = " ".join(said) if not problem else f"{problem}. Next: {_next_command(found)}"
+    click.echo(printable(f"{'PROBLEM' if problem else 'OK'}: {words}"))
+    if problem:
+        raise SystemExit(1)
 
 
 def _lines(found: Status) -> Iterator[str]:

@@ -1,9 +1,9 @@
-"""How old the data is, and whether the starts since then have gone wrong."""
+"""How old the data is, whether that is too old, and whether the starts since then went wrong."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import RunEntry, RunHistory
@@ -21,6 +21,16 @@ def freshness(final: SnapshotFile | None, history: RunHistory) -> Iterator[str]:
         yield f"{age}; {failures}"
     elif final is not None and not final.problem:
         yield f"{age}."
+
+
+def too_old(final: SnapshotFile | None, max_age: timedelta, *, now: datetime) -> str:
+    """Return why the data is not as fresh as it should be, in words; '' where it is."""
+    if final is None or final.problem or final.captured_at is None:
+        return _age(final)
+    age = now - final.captured_at
+    if age <= max_age:
+        return ""
+    return f"The snapshot is {span(age)} old, and at most {span(max_age)} are wanted"
 
 
 def _age(final: SnapshotFile | None) -> str:

@@ -98,7 +98,7 @@ async def test_charts_lead_to_the_list_that_they_count(visit: Visit) -> None:
     await visit.settled()
     months = (await visit.json(f"/pipeline?years=3&base_year={BASE_YEAR}"))["won_by_month"]
     place, month = next((n, each) for n, each in enumerate(months) if each["count"])
-    bars = visit.panel("won-chart").locator("a.mark")
+    bars = visit.panel("won-chart").locator(".mark.leading")
     year, number = place // 12, place % 12
     await bars.nth(number * 3 + year).click()
     count = visit.panel("deal-list").locator(".panel-count")

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from salesmap_async import take_snapshot
 from salesmap_async.errors import UsageError
+from salesmap_async.operate.freshness import too_old
 from salesmap_async.operate.leftovers import leftovers_of
+from salesmap_async.operate.look import SnapshotFile
 from salesmap_async.operate.runs import KILLED, RUNNING, read_runs
 from salesmap_async.operate.status import read_status
 from salesmap_async.run.history import History
@@ -303,3 +306,47 @@ def test_an_unknown_tag_on_the_command_line(tmp_path: Path) -> None:
     assert (code, out, len(err.splitlines())) == (2, "", 1)
     assert "there is no run nowhere" in err
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("hours", "problem"),
+    [(0, ""), (26, ""), (26.1, "at most 1 d 2 h are wanted"), (999, "41 d 15 h old")],
+)
+async def test_a_monitor_is_told_when_the_data_is_too_old(
+    make_settings: MakeSettings, hours: float, problem: str
+) -> None:
+    """By the reading of its oldest table, not by the file's time."""
+    async with small_sandbox() as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+    final = read_status(settings).final
+    assert final is not None
+    assert final.captured_at is not None
+    now = final.captured_at + timedelta(hours=hours)
+    assert problem in too_old(final, timedelta(hours=26), now=now)
+    assert bool(too_old(final, timedelta(hours=26), now=now)) == bool(problem)
+
+
+def test_a_monitor_is_told_of_no_snapshot() -> None:
+    """And of one that cannot be read, or does not say how old it is."""
+    now = datetime.now(UTC)
+    assert too_old(None, timedelta(days=1), now=now) == "There is no snapshot"
+    look = SnapshotFile(path=Path("x.db"), size_bytes=1, changed_at=now)
+    assert "does not say" in too_old(look, timedelta(days=1), now=now)
+    broken = dataclasses.replace(look, problem="damaged")
+    assert "cannot be read" in too_old(broken, timedelta(days=1), now=now)
+
+
+async def test_check_is_one_line_and_a_code(make_settings: MakeSettings) -> None:
+    """0 where the data is fresh, 1 with the next command where it is not, 2 for a wrong time."""
+    async with small_sandbox() as sandbox:
+        settings = make_settings(sandbox)
+        await take_snapshot(settings)
+    flags = path_flags(settings)
+    code, said, _ = cli(settings.db_path.parent, "status", "--check", *flags)
+    assert (code, said.count("\n"), said[:3]) == (0, 1, "OK:")
+    settings.db_path.unlink()
+    code, said, _ = cli(settings.db_path.parent, "status", "--check", *flags)
+    assert (code, said[:8], "Next: " in said) == (1, "PROBLEM:", True)
+    for wrong in ("5x", "0h", "h", "-1h", "1.5h"):
+        assert cli(settings.db_path.parent, "status", "--check", "--max-age", wrong)[0] == 2

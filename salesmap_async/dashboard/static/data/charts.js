@@ -63,7 +63,8 @@ const Charts = (() => {
   }
 
   // groups: [{label, short, note, bars: [{value, tip, text, series, href}]}]; values in 억. `short`
-  // stands where the label finds no room; `href` leads to the list that a bar counts.
+  // stands where the label finds no room; `href`: where a click leads, to the
+  // list that the bar counts; the table beside a chart has the same links for the keyboard.
   function columns(name, groups, { height = 260 } = {}) {
     return drawn(name, (width) => drawColumns(groups, width, height));
   }
@@ -111,9 +112,14 @@ const Charts = (() => {
   function drawBar(bar, x, thickness, toY) {
     const [top, bottom] = [toY(Math.max(bar.value, 0)), toY(Math.min(bar.value, 0))];
     const space = Math.min(2, thickness * 0.15);
+    const lead = () => window.location.assign(bar.href);
     return Dom.svg(
-      bar.href ? "a" : "g",
-      { class: "mark", href: bar.href, "aria-label": bar.href ? bar.tip : null, data: { tip: bar.tip } },
+      "g",
+      {
+        class: bar.href ? "mark leading" : "mark",
+        data: { tip: bar.tip },
+        on: bar.href ? { click: lead } : null,
+      },
       Dom.svg("rect", {
         x,
         y: MARGIN.top,

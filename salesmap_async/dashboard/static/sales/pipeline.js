@@ -84,7 +84,14 @@ class PipelineScreen {
         {
           label: `${year} 건수`,
           numeric: true,
-          cell: (month) => Format.count(at(year, month).count),
+          cell: (month) =>
+            at(year, month).count
+              ? Dom.el(
+                  "a",
+                  { href: PipelineScreen.dealsOf(year, month) },
+                  Format.count(at(year, month).count),
+                )
+              : Format.count(at(year, month).count),
         },
       ]),
     ];
@@ -162,7 +169,7 @@ class PipelineScreen {
       { label: "파이프라인", cell: (stage) => Format.text(stage.pipeline) },
       { label: "단계", cell: (stage) => Format.text(stage.stage), className: "name" },
       {
-        label: "",
+        label: "그래프",
         cell: (stage) =>
           Charts.inline(stage.count / most, {
             tip: `${Format.text(stage.stage)} ${Format.count(stage.count)}건, ${Format.krw(stage.amount)}`,
@@ -222,7 +229,7 @@ class PipelineScreen {
     const columns = [
       { label: "기업 규모", cell: (row) => Format.text(row.size), className: "name" },
       {
-        label: "",
+        label: "그래프",
         cell: (row) =>
           Charts.inline(row.rate ?? 0, {
             tip: `${Format.text(row.size)} ${Format.percent(row.rate)}`,
