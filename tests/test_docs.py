@@ -14,7 +14,7 @@ from click.testing import CliRunner
 
 from salesmap_async import errors
 from salesmap_async.__main__ import commands
-from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES
+from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES, USUAL_TABLES
 from salesmap_async.cli.commands import COMMANDS, load_command
 from salesmap_async.docs import PAGES, read_page
 from salesmap_async.publish.manifest import META_TABLES
@@ -154,7 +154,8 @@ def test_tables_are_those_of_the_catalogue() -> None:
     core = re.findall(r"`([^`]+)`", rows["core"])
     optional = re.findall(r"`([^`]+)`", rows["optional"])
     assert core == list(CORE_TABLES)
-    assert optional == [table for table in ALL_TABLES if table not in CORE_TABLES]
+    assert re.findall(r"`([^`]+)`", rows["usual"]) == list(USUAL_TABLES)
+    assert optional == [t for t in ALL_TABLES if t not in (*CORE_TABLES, *USUAL_TABLES)]
     assert names_in(rows["about the snapshot"]) == set(META_TABLES)
 
 

@@ -32,7 +32,7 @@ FIELD_TYPES = (
 )
 _HISTORY_OBJECTS = ("deal", "lead", "people", "organization", "custom-object")
 
-Group = Literal["core", "optional"]
+Group = Literal["core", "usual", "optional"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,7 +137,7 @@ ENDPOINTS: tuple[Endpoint, ...] = (
             table=f"{kind}_pipeline",
             path=f"/{kind}/pipeline",
             list_key="pipelineList",
-            group="optional",
+            group="usual",
             paged=False,
         )
         for kind in ("deal", "lead")
@@ -203,6 +203,11 @@ CORE_TABLES: tuple[str, ...] = (
     *(endpoint.table for endpoint in ENDPOINTS if endpoint.group == "core"),
     SUBMISSION_TABLE,
 )
+USUAL_TABLES: tuple[str, ...] = tuple(
+    endpoint.table for endpoint in ENDPOINTS if endpoint.group == "usual"
+)
+"""Small lists that each run reads too; one that cannot be had is left out, whatever the reason."""
+
 ALL_TABLES: tuple[str, ...] = tuple(
     dict.fromkeys((*CORE_TABLES, *(endpoint.table for endpoint in ENDPOINTS)))
 )
@@ -215,7 +220,7 @@ def select_tables(
 
     Raises UsageError for a name that is not in the catalogue, or when nothing is left.
     """
-    wanted = _names("--only", only) or set(CORE_TABLES)
+    wanted = _names("--only", only) or {*CORE_TABLES, *USUAL_TABLES}
     extra = _names("--include", include, allow_all=True)
     left_out = _names("--skip", skip)
     chosen = tuple(

@@ -20,10 +20,13 @@ from salesmap_async.store.page_write import PageWrite
 def is_not_to_be_had(chain: Chain, error: SalesmapError) -> bool:
     """Tell whether an optional list does not exist for this workspace: its plan has no such thing.
 
-    Only its first page can say so, by 400, 403 or 404; a core list is never left out.
+    Only its first page can say so, by 400, 403 or 404; a core list is never left out, a usual one
+    whatever the error is, except a token that is refused everywhere.
     """
-    if chain.endpoint.group != "optional" or chain.pages or chain.cursor is not None:
+    if chain.endpoint.group == "core" or chain.pages or chain.cursor is not None:
         return False
+    if chain.endpoint.group == "usual":
+        return not (isinstance(error, TokenRefusedError) and error.status == 401)
     if not isinstance(error, RequestRefusedError | TokenRefusedError):
         return False
     return error.status in (400, 403, 404)

@@ -11,6 +11,7 @@ from salesmap_async.api.endpoints import (
     CORE_TABLES,
     ENDPOINTS,
     SUBMISSION_TABLE,
+    USUAL_TABLES,
     endpoints_of,
     select_tables,
     submissions_of,
@@ -32,9 +33,10 @@ OBJECTS = ("deal", "lead", "people", "organization", "custom_object")
 
 
 def test_the_core_set() -> None:
-    """Without options a run reads the nine core tables."""
+    """Without options a run reads the nine core tables, and the pipelines."""
     assert CORE_TABLES == CORE
-    assert select_tables() == CORE
+    assert select_tables() == (*CORE, *USUAL_TABLES)
+    assert USUAL_TABLES == ("deal_pipeline", "lead_pipeline")
 
 
 def test_every_list_of_the_api_is_there() -> None:
@@ -111,8 +113,12 @@ def test_a_forms_id_cannot_lead_elsewhere(form_id: str, path: str) -> None:
         ({"only": ("deal",)}, ("deal",)),
         ({"only": ("memo,deal", " lead ")}, ("deal", "lead", "memo")),
         ({"only": ("deal",), "include": ("todo",)}, ("deal", "todo")),
-        ({"skip": ("memo,lead",)}, tuple(t for t in CORE if t not in ("memo", "lead"))),
-        ({"include": ("todo", "product")}, (*CORE, "todo", "product")),
+        (
+            {"skip": ("memo,lead",)},
+            (*(t for t in CORE if t not in ("memo", "lead")), *USUAL_TABLES),
+        ),
+        ({"skip": ("lead_pipeline",)}, (*CORE, "deal_pipeline")),
+        ({"include": ("todo", "product")}, (*CORE, "todo", "product", *USUAL_TABLES)),
         ({"include": ("all",)}, ALL_TABLES),
         ({"include": ("all",), "skip": ("memo",)}, tuple(t for t in ALL_TABLES if t != "memo")),
         ({"only": (",deal,",)}, ("deal",)),

@@ -19,6 +19,7 @@ from typing import Any
 import pytest
 
 from salesmap_async import Secret, take_snapshot
+from salesmap_async.api.endpoints import CORE_TABLES, USUAL_TABLES
 from salesmap_async.errors import (
     GateRefusedError,
     RunLockedError,
@@ -159,7 +160,7 @@ async def test_a_route_that_does_not_exist_fails_its_table(
             await snapshot(sandbox)
         assert "--base-url" in str(caught.value) + caught.value.cure
         assert len(asked(sandbox, "/memo")) == 1
-    assert len(events.of(TableFinished)) == 9
+    assert len(events.of(TableFinished)) == 11
     assert not (tmp_path / "final.db").exists()
 
 
@@ -222,12 +223,12 @@ class Clocked(Events):
 async def test_one_429_holds_every_worker(
     make_settings: MakeSettings, undisturbed: Mapping[str, str], flavour: Any, cause: str
 ) -> None:
-    """Eight lists are asked at once, one is refused: none is asked a second page before the time.
+    """Ten lists are asked at once, one is refused: none is asked a second page before the time.
 
-    The other seven are answered while the gate is closed, so their workers would go on.
+    The other nine are answered while the gate is closed, so their workers would go on.
     """
     refusal = Fault(action="429", path="/memo", flavour=flavour, seconds=1.0)
-    slow = Fault(action="latency", seconds=0.3, times=8)
+    slow = Fault(action="latency", seconds=0.3, times=10)
     events = Clocked()
     async with serve(refusal, slow) as sandbox:
         settings = make_settings(sandbox, backoff_s=1.0, max_backoff_s=1.0)
@@ -244,10 +245,10 @@ async def test_one_429_holds_every_worker(
             for at_s, event in zip(events.times, events, strict=True)
             if isinstance(event, TableProgress) and closed_s < at_s < opened_s
         }
-    assert len(answered) == 7
+    assert len(answered) == 9
     assert report.traffic.refusals == 1
     assert max(Counter(before).values()) == 1
-    assert len(before) == 9  # /user/me and the eight lists
+    assert len(before) == 11  # /user/me and the ten lists
     assert table_hashes(report.paths.final_db) == undisturbed
 
 
@@ -710,3 +711,32 @@ async def test_a_failed_optional_list_says_how_to_do_without_it(snapshot: Snapsh
         assert "--skip todo" in caught.value.cure
         report = await snapshot(sandbox, include=("todo", "product"), skip=("todo",))
     assert "product" in {row.table for row in report.tables}
+
+
+# Usual lists
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(action="status", status=404, path="/deal/pipeline", times=None),
+        Fault(action="status", status=403, path="/deal/pipeline", times=None),
+        Fault(action="status", status=500, path="/deal/pipeline", times=None),
+        Fault(action="reset", path="/deal/pipeline", times=None),
+        Fault(action="garbage", path="/deal/pipeline", times=None),
+    ],
+    ids=["404", "403", "500", "reset", "garbage"],
+)
+async def test_pipelines_that_cannot_be_had_fail_no_run(
+    snapshot: Snapshot, tmp_path: Path, fault: Fault
+) -> None:
+    """They belong to every run, and none depends on them; the next run has them again."""
+    async with serve(fault) as sandbox:
+        report = await snapshot(sandbox)
+    rows = {row.table: row for row in report.tables}
+    assert rows.keys() == {*CORE_TABLES, *USUAL_TABLES}
+    assert (rows["deal_pipeline"].row_count, rows["lead_pipeline"].errors) == (0, "")
+    assert "left out" in rows["deal_pipeline"].errors
+    async with serve() as sandbox:
+        await snapshot(sandbox)
+    assert rows_of(tmp_path / "final.db", "deal_pipeline")

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from salesmap_async import RunReport, Settings, take_snapshot
-from salesmap_async.api.endpoints import CORE_TABLES
+from salesmap_async.api.endpoints import CORE_TABLES, USUAL_TABLES
 from salesmap_async.errors import (
     GateRefusedError,
     StoppedError,
@@ -469,7 +469,7 @@ async def test_tables_read_before_the_stop_are_told_as_finished(
         sandbox.faults.clear()
         await take_snapshot(dataclasses.replace(settings, run_tag=None, resume_run_tag="t"), events)
     finished = [event.table for event in events.of(TableFinished)]
-    assert sorted(finished) == sorted(CORE_TABLES)
+    assert sorted(finished) == sorted((*CORE_TABLES, *USUAL_TABLES))
 
 
 async def test_two_runs_that_take_the_same_tag_both_go_on(make_settings: MakeSettings) -> None:

@@ -12,7 +12,13 @@ from typing import Any
 import pytest
 
 from salesmap_async import take_snapshot
-from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES, ENDPOINTS, SUBMISSION_TABLE
+from salesmap_async.api.endpoints import (
+    ALL_TABLES,
+    CORE_TABLES,
+    ENDPOINTS,
+    SUBMISSION_TABLE,
+    USUAL_TABLES,
+)
 from salesmap_async.errors import (
     GateRefusedError,
     KeptAsideError,
@@ -127,7 +133,7 @@ async def test_the_content_does_not_depend_on_pace_or_interval(
         hashes.append(table_hashes(report.paths.final_db))
         assert hashes[-1] == {row.table: row.content_sha256 for row in report.tables}
     assert hashes[0] == hashes[1]
-    assert set(hashes[0]) == set(CORE_TABLES)
+    assert set(hashes[0]) == {*CORE_TABLES, *USUAL_TABLES}
 
 
 async def test_submissions_are_kept_for_allowed_people_and_the_rest_is_counted(
@@ -298,14 +304,14 @@ async def test_history_log_and_reports_tell_the_run(snapshot: Snapshot, events: 
     assert (info["run_tag"], info["base_url"]) == ("told", sandbox.base_url)
     assert info["requests"] == len(sandbox.arrivals) == report.traffic.requests
     assert json.loads(report.paths.run_info_json.read_text("utf-8"))["run_tag"] == "told"
-    assert len(json.loads(report.paths.manifest_json.read_text("utf-8"))) == len(CORE_TABLES)
+    assert len(json.loads(report.paths.manifest_json.read_text("utf-8"))) == 11
     log = report.paths.log_file.read_text("utf-8")
     assert "run told started" in log
     assert "replace_file_with_retry attempt 1/5" in log
     assert not report.paths.work_db.exists()
     assert json.loads(report.paths.checkpoint_json.read_text("utf-8"))["state"] == "published"
     assert len(events.of(RunStarted)) == 1
-    assert {event.table for event in events.of(TableFinished)} == set(CORE_TABLES)
+    assert {event.table for event in events.of(TableFinished)} == {*CORE_TABLES, *USUAL_TABLES}
 
 
 async def test_backups_are_kept_up_to_the_number_asked_for(
