@@ -284,3 +284,29 @@ async def test_statuses_are_configured(tmp_path: Path) -> None:
     app = app_over(db, DashboardConfig(statuses=Statuses(won="성사", open=("In progress",))))
     items = (await answer(app, "/api/deal-check/edu1"))["items"]
     assert [(item["dealId"], item["isRetention"]) for item in items] == [("d1", True)]
+
+
+@pytest.mark.parametrize(
+    ("captured", "base_year", "is_kept", "years"),
+    [
+        ("2026-01-01T00:00:00+09:00", None, True, [2025, 2026]),
+        ("2026-03-31T23:00:00+09:00", None, True, [2025, 2026]),
+        ("2026-04-01T00:00:00+09:00", None, False, [2026]),
+        ("2026-01-01T00:00:00+09:00", 2025, True, [2025]),
+        ("2026-01-01T00:00:00+09:00", 2024, False, [2024]),
+    ],
+)
+async def test_retention_does_not_empty_on_new_year_s_day(
+    tmp_path: Path, captured: str, base_year: int | None, is_kept: bool, years: list[int]
+) -> None:
+    """In the first three months those who bought the year before are customers too."""
+    records = {
+        "organization": [organization("o1")],
+        "team": [TEAM],
+        "deal": [open_deal("d1", "김가상"), won("w1", 5, "2025-12-31")],
+    }
+    db = make_db(tmp_path / "final.db", records, captured_at=captured)
+    asked = {"base_year": base_year} if base_year else {}
+    found = await answer(app_over(db), "/api/deal-check/edu1", **asked)
+    assert [item["isRetention"] for item in found["items"]] == [is_kept]
+    assert found["retention_years"] == years

@@ -329,3 +329,54 @@ async def test_looking_changes_nothing(make_settings: MakeSettings) -> None:
     for path in ("/api/meta", "/api/runs", "/api/tables", "/api/backups", "/api/checklist"):
         await found_of(settings, path)
     assert bytes_below(settings.db_path.parent) == before
+
+
+@pytest.mark.parametrize(
+    ("captured", "base_year", "before"),
+    [
+        ("2025-06-15T12:00:00+09:00", None, 3),
+        ("2025-06-14T12:00:00+09:00", None, 1),
+        ("2025-12-31T12:00:00+09:00", None, 7),
+        ("2026-06-14T12:00:00+09:00", 2025, 7),
+    ],
+)
+async def test_a_year_that_is_not_over_is_compared_until_the_same_day(
+    tmp_path: Path, captured: str, base_year: int | None, before: int
+) -> None:
+    """What was won later in the year before does not make this one look bad."""
+    deals = [
+        won("d1", 1, "2024-06-14"),
+        won("d2", 2, "2024-06-15"),
+        won("d3", 4, "2024-12-31"),
+        won("d4", 9, "2025-01-02"),
+    ]
+    db = make_db(tmp_path / "final.db", {"deal": deals}, captured_at=captured)
+    asked = {"base_year": base_year} if base_year else {}
+    found = await answer(app_over(db), "/api/pipeline", **asked)
+    (compared,) = [each for each in found["compared"] if each["year"] == 2025]
+    assert compared["before"] == before
+    assert compared["is_partial"] == (captured[:4] == "2025")
+
+
+async def test_stages_stand_as_deals_went_through_them(tmp_path: Path) -> None:
+    """Where no list of pipelines tells: by how early deals entered them, on the average."""
+    entered = {
+        "신규 - 계약": "2025-01-03",
+        "신규 - 접수": "2025-01-01",
+        "신규 - 견적": "2025-01-02",
+    }
+    columns = {
+        f"{stage}{fact}": None
+        for stage in entered
+        for fact in ("로 진입한 날짜", "에서 퇴장한 날짜")
+    }
+    walked = sorted(entered, key=lambda stage: entered[stage])
+    deals = [
+        {"id": f"d{n}", "상태": "SQL"}
+        | columns
+        | {f"{stage}로 진입한 날짜": entered[stage] for stage in walked[:n]}
+        for n in (1, 2, 3)
+    ]
+    db = make_db(tmp_path / "final.db", {"deal": deals})
+    stages = (await answer(app_over(db), "/api/pipeline"))["open_by_stage"]
+    assert [each["stage"] for each in stages] == ["접수", "견적", "계약"]

@@ -375,7 +375,15 @@ class DealsScreen {
                 Dom.el(
                   "span",
                   { class: "closing" },
-                  `${deal.expected_close} ${Format.text(deal.name)} ${Format.krw(deal.worth)}`,
+                  led(
+                    `${deal.expected_close} ${Format.text(deal.name)} ${Format.krw(deal.worth)}`,
+                    line,
+                    {
+                      state: "open",
+                      close_from: deal.expected_close,
+                      close_to: deal.expected_close,
+                    },
+                  ),
                 ),
               )
             : Format.NOTHING,
