@@ -95,6 +95,7 @@ async def test_days_are_short_and_likelihoods_are_words(visit: Visit) -> None:
     items = (await visit.json("/deal-check/edu1"))["items"]
     first = next(item for item in items if item["isRetention"])
     await visit.open("#edu1-dealcheck")
+    await visit.settled()
     cells = await visit.rows("retention").first.locator("td").all_inner_texts()
     assert re.fullmatch(r"\d{6}", cells[4])
     assert first["createdAt"].endswith("T15:00:00.000Z")

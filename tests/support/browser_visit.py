@@ -105,7 +105,7 @@ class Visit:
         """Go to a hash of the page, in a fresh load, and wait until the screen is there."""
         await self.page.goto("about:blank")
         await self.page.goto(f"{self.url}/{address}")
-        await self.page.locator("main h1").wait_for()
+        await self.page.locator("main:not([aria-busy]) h1").wait_for()
 
     async def settled(self) -> None:
         """Wait until no panel is loading any more."""

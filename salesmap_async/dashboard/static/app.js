@@ -91,6 +91,7 @@
     const { screen } = Route.read();
     const known = makers();
     if (screen && !known.has(screen)) return;
+    content.setAttribute("aria-busy", "true");
     Dom.replace(content, known.get(screen || OrganizationsScreen.ID)().root);
   }
 
@@ -108,6 +109,7 @@
     );
     frame();
     await Snapshot.start({ whenNew: renew, whenKnown: describe });
+    content.removeAttribute("aria-busy");
     window.addEventListener("hashchange", () => {
       Modal.closeOpen();
       show();
