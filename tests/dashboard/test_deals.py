@@ -229,3 +229,12 @@ async def test_the_plain_workspace_opens_every_answer(make_settings: MakeSetting
     assert (await ask(app, "/api/pipeline"))["open_by_stage"]
     for path in (f"orgs/{org}/won-summary", f"orgs/{org}/won-groups-json", "sizes", "meta"):
         assert await ask(app, f"/api/{path}")
+
+
+async def test_a_day_that_is_none_hides_no_other(tmp_path: Path) -> None:
+    """What cannot be read as a day says nothing about when a deal was active last."""
+    deals = [deal(1, **{"생성 날짜": "언젠가"}), deal(2, **{"생성 날짜": "2025-01-01"})]
+    memos = [{"id": "m1", "dealId": "d1", "createdAt": "2025-06-10T00:00:00.000Z"}]
+    db = make_db(tmp_path / "final.db", {"deal": deals, "memo": memos})
+    found = await ask(app_over(db), "/api/deals?sort=name")
+    assert [item["active_on"] for item in found["items"]] == ["2025-06-10", "2025-01-01"]

@@ -11,6 +11,7 @@ import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import date, datetime, timedelta
+from itertools import chain, islice
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -101,22 +102,17 @@ def _fill(
     moves: Mapping[str, str],
 ) -> None:
     maker = _Maker(snapshot, config, moves)
-    facts: list[tuple[Any, ...]] = []
-    for row, deal in enumerate(maker.deals()):
-        fact, owners, teams = maker.fact(row, deal)
-        facts.append(fact)
-        connection.executemany("INSERT OR IGNORE INTO owner VALUES (?, ?)", owners)
-        connection.executemany("INSERT OR IGNORE INTO team VALUES (?, ?)", teams)
-        if len(facts) >= _AT_ONCE:
-            _insert(connection, facts)
-            facts.clear()
-    _insert(connection, facts)
-
-
-def _insert(connection: sqlite3.Connection, facts: list[tuple[Any, ...]]) -> None:
-    if facts:
+    numbered = enumerate(maker.deals())
+    while made := [maker.fact(row, deal) for row, deal in islice(numbered, _AT_ONCE)]:
+        facts, owners, teams = zip(*made, strict=True)
         marks = ", ".join("?" * len(facts[0]))
         connection.executemany(f"INSERT INTO fact VALUES ({marks})", facts)
+        connection.executemany(
+            "INSERT OR IGNORE INTO owner VALUES (?, ?)", chain.from_iterable(owners)
+        )
+        connection.executemany(
+            "INSERT OR IGNORE INTO team VALUES (?, ?)", chain.from_iterable(teams)
+        )
 
 
 class _Maker:
@@ -200,8 +196,11 @@ class _Maker:
         return self._days[raw]
 
     def _last(self, moments: tuple[Any, ...], moved: str | None) -> str | None:
-        days = [day for each in moments if (day := self._day(each)) is not None]
-        return max([*days, *([moved] if moved else [])], default=None)
+        """Return the last day; ISO texts stand in the order of their moments."""
+        texts = [each for each in moments if isinstance(each, str)]
+        last = self._day(max(texts, default=None))
+        days = [last] if last else list(map(self._day, texts))  # one of them is no day
+        return max(filter(None, (*days, moved)), default=None)
 
 
 def _last_memos(snapshot: Snapshot) -> dict[Any, Any]:
