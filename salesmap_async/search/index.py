@@ -9,6 +9,7 @@ in its place. It holds nothing that the DB does not, and may be deleted at any t
 from __future__ import annotations
 
 import os
+import re
 import sqlite3
 from array import array
 from collections.abc import Iterator, Sequence
@@ -21,11 +22,13 @@ from salesmap_async.publish.manifest import read_one_row
 from salesmap_async.search.texts import TABLES, Searched, text_of
 from salesmap_async.sqlite_file import opened, quoted, remove_with_leftovers
 
-_VERSION = 1
+_VERSION = 2
 _HASH_BYTES = 32 * 2**20
 _TABLE_SPAN = 2**40
 """A record's number in the index: its row, plus this much for each table before its own."""
 
+_THREE_DIGITS = re.compile(r"[0-9]{3}")
+_DIGITS = re.compile(r"(?=([0-9]{3}))")
 _SPACE = array("I", [ord(" ")])
 _SIGNS = "".join(chr(code) for code in range(0x21, 0x7F) if not chr(code).isalnum())
 """FTS5 would take these for gaps between words."""
@@ -103,12 +106,16 @@ def candidates(connection: sqlite3.Connection, table: str, needles: Sequence[str
 
 
 def pairs_of(text: str) -> str:
-    """Return each two letters in a row, with a space after each: 가나다 -> `가나 나다 `."""
+    """Return each two letters in a row, with a space after each: 가나다 -> `가나 나다 `.
+
+    Of digits also each three: there are a hundred pairs only, which most numbers share.
+    """
+    numbers = f" {' '.join(_DIGITS.findall(text))}" if _THREE_DIGITS.search(text) else ""
     letters = array("I", text.encode("utf-32-le", "replace"))
     count = max(0, len(letters) - 1)
     pairs = _SPACE * (3 * count)
     pairs[0::3], pairs[1::3] = letters[:count], letters[1 : count + 1]
-    return pairs.tobytes().decode("utf-32-le")
+    return pairs.tobytes().decode("utf-32-le") + numbers
 
 
 def _numbered(connection: sqlite3.Connection, searched: Searched) -> Iterator[tuple[int, str]]:

@@ -10,14 +10,13 @@ from typing import TYPE_CHECKING
 import pytest
 import pytest_asyncio
 
-from salesmap_async import Secret, Settings, take_snapshot
-from salesmap_async.sandbox import SANDBOX_TOKEN, Sandbox, Workspace
+from salesmap_async.sandbox import Workspace
 from scripts.chromium import MISSING, find_chromium
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser
 
-from tests.support.browser_visit import BASE_YEAR, WAIT_MS, Served, Visit, Visitors
+from tests.support.browser_visit import BASE_YEAR, WAIT_MS, Served, Visit, Visitors, take_into
 
 _ARGUMENTS = [
     "--no-sandbox",
@@ -34,21 +33,8 @@ _ARGUMENTS = [
 async def snapshot_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Two snapshots of the sandbox, the second one larger: a history and a backup exist."""
     folder = tmp_path_factory.mktemp("dashboard")
-    db = folder / "salesmap_latest.db"
     for records, tag in ((2600, "20260101_000000"), (3000, "20260102_000000")):
-        async with Sandbox(Workspace.generate(records=records), quota=False) as sandbox:
-            await take_snapshot(
-                Settings(
-                    token=Secret(SANDBOX_TOKEN),
-                    base_url=sandbox.base_url,
-                    db_path=db,
-                    backup_dir=folder / "backups",
-                    log_dir=folder / "logs",
-                    checkpoint_dir=folder / "logs" / "checkpoints",
-                    min_interval_s=0,
-                    run_tag=tag,
-                )
-            )
+        db = await take_into(folder, Workspace.generate(records=records), tag)
     return db
 
 

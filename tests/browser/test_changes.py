@@ -10,10 +10,9 @@ import pytest
 import pytest_asyncio
 from playwright.async_api import expect
 
-from salesmap_async import Secret, Settings, take_snapshot
 from salesmap_async.paths import timeline_path
-from salesmap_async.sandbox import SANDBOX_TOKEN, Sandbox, Workspace, work_a_day
-from tests.support.browser_visit import PHONE_PX, Served, Visit, Visitors
+from salesmap_async.sandbox import Workspace, work_a_day
+from tests.support.browser_visit import PHONE_PX, Served, Visit, Visitors, take_into
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -26,20 +25,8 @@ async def evolved_db(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for day, tag in enumerate(("20260101_000000", "20260102_000000", "20260103_000000")):
         if day:
             work_a_day(workspace, day)
-        async with Sandbox(workspace, quota=False) as sandbox:
-            await take_snapshot(
-                Settings(
-                    token=Secret(SANDBOX_TOKEN),
-                    base_url=sandbox.base_url,
-                    db_path=folder / "salesmap_latest.db",
-                    backup_dir=folder / "backups",
-                    log_dir=folder / "logs",
-                    checkpoint_dir=folder / "logs" / "checkpoints",
-                    min_interval_s=0,
-                    run_tag=tag,
-                )
-            )
-    return folder / "salesmap_latest.db"
+        db = await take_into(folder, workspace, tag)
+    return db
 
 
 @pytest.fixture(scope="module")

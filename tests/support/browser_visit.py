@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import salesmap_async
+from salesmap_async import Secret, Settings, take_snapshot
+from salesmap_async.sandbox import SANDBOX_TOKEN, Sandbox, Workspace
 
 if TYPE_CHECKING:
     from playwright.async_api import Browser, ConsoleMessage, Dialog, Locator, Page, Request
@@ -187,6 +189,23 @@ def eok(krw: float) -> str:
 def won_organization(organizations: list[dict[str, Any]]) -> str:
     """Return the id of the organization that bought most: the list's first."""
     return str(organizations[0]["id"])
+
+
+async def take_into(folder: Path, workspace: Workspace, tag: str) -> Path:
+    """Take a snapshot of an invented workspace into `folder`; return the DB."""
+    async with Sandbox(workspace, quota=False) as sandbox:
+        settings = Settings(
+            token=Secret(SANDBOX_TOKEN),
+            base_url=sandbox.base_url,
+            db_path=folder / "salesmap_latest.db",
+            backup_dir=folder / "backups",
+            log_dir=folder / "logs",
+            checkpoint_dir=folder / "logs" / "checkpoints",
+            min_interval_s=0,
+            run_tag=tag,
+        )
+        await take_snapshot(settings)
+    return settings.db_path
 
 
 @contextmanager

@@ -166,8 +166,7 @@ class Columns:
 
     def key_of(self, table: str, meaning: str) -> str:
         """Return the key of `dashboard.toml` that names the field; '' where none does."""
-        if (table, meaning) == OPEN_AMOUNT:
-            meaning = _OPEN_AMOUNTS[0]
+        _, meaning = _asked_for(table, meaning)
         return f"columns.{table}.{meaning}" if meaning in self._meanings.get(table, {}) else ""
 
     def full_name(self, table: str, meaning: str) -> str:
@@ -177,8 +176,7 @@ class Columns:
         """
         if table not in self._tables:
             return table
-        if (table, meaning) == OPEN_AMOUNT:
-            meaning = _OPEN_AMOUNTS[0]
+        _, meaning = _asked_for(table, meaning)
         return f"{table}.{self._meanings.get(table, {}).get(meaning, meaning) or meaning}"
 
     def _column(self, table: str, meaning: str) -> str | None:
@@ -197,6 +195,11 @@ class Columns:
         if column in shape.columns:
             return f"{quoted(table)}.{quoted(column)}"
         return NULL if shape.is_empty or not field else None
+
+
+def _asked_for(table: str, meaning: str) -> tuple[str, str]:
+    """Return the field that a workspace is asked for, where it lacks this one."""
+    return (table, _OPEN_AMOUNTS[0]) if (table, meaning) == OPEN_AMOUNT else (table, meaning)
 
 
 def read_columns(connection: sqlite3.Connection, meanings: ColumnMap) -> Columns:

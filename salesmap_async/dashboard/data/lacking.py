@@ -45,7 +45,6 @@ FIGURES: Mapping[str, _Figure] = {
     "retention": _figure("리텐션 구분", *_WON, "deal.amount", "deal.organizationId"),
     "won_of_organization": _figure("조직의 Won 금액", *_WON, "deal.amount", "deal.organizationId"),
     "won_deals": _figure("Won 딜", *_WON, "deal.organizationId"),
-    "won_total": _figure("Won 누계", "deal.status", "deal.amount"),
     "upper_orgs": _figure("상위 조직 구분", "people.upper_org", "deal.peopleId"),
     "statepath": _figure(
         "StatePath",

@@ -26,6 +26,7 @@ from salesmap_async.errors import SalesmapError
 from salesmap_async.exact_json import fits_int64
 from salesmap_async.lenient import NOT_GIVEN, owner_labels, text_or_none, trimmed
 from salesmap_async.money import krw
+from salesmap_async.search.texts import needle_of
 from salesmap_async.seoul import SEOUL, seoul_date
 from salesmap_async.timeline.lives import log_of
 from salesmap_async.timeline.sales import PIPELINE, STAGE
@@ -68,8 +69,8 @@ def deal_facts(snapshot: Snapshot, config: DashboardConfig, timeline: Path) -> D
 
 
 def plain(*texts: str | None) -> str:
-    """Return texts as they are searched: without spaces, in one case."""
-    return "\n".join("".join((text or "").split()).casefold() for text in texts)
+    """Return texts as the search compares them, one to a line, so that no word spans two."""
+    return "\n".join(needle_of(text or "") for text in texts)
 
 
 def _state_of(path: Path) -> tuple[int, int] | None:

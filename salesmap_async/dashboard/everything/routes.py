@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Query
@@ -11,7 +12,7 @@ from salesmap_async.dashboard.data.context import ThisDashboard
 from salesmap_async.dashboard.data.shapes import exact
 from salesmap_async.dashboard.web.answers import Answer
 from salesmap_async.dashboard.web.parameters import UNAVAILABLE, Limit, Text
-from salesmap_async.search.find import search
+from salesmap_async.search.find import Found, search
 
 router = APIRouter(prefix="/api", default_response_class=Answer)
 
@@ -25,21 +26,8 @@ _NAMING = {
 
 
 @exact
-class FoundRecord(TypedDict):
-    """A record that holds the word. `text` is the field with it, cut around it."""
-
-    table: str
-    id: str | None
-    name: str | None
-    text: str
-    organization_id: str | None
-    person_id: str | None
-    deal_id: str | None
-
-
-@exact
 class FoundRecords(TypedDict):
-    items: list[FoundRecord]
+    items: list[Found]
 
 
 @router.get("/search", response_model=FoundRecords, responses=UNAVAILABLE)
@@ -55,16 +43,4 @@ def get_search(
     }
     with here.database.open() as snapshot:
         found = search(here.db_path, snapshot.connection, term, limit=limit, more_fields=fields)
-    items: list[FoundRecord] = [
-        {
-            "table": each.table,
-            "id": each.id,
-            "name": each.name,
-            "text": each.text,
-            "organization_id": each.organization_id,
-            "person_id": each.person_id,
-            "deal_id": each.deal_id,
-        }
-        for each in found
-    ]
-    return Answer({"items": items})
+    return Answer({"items": [asdict(each) for each in found]})

@@ -33,15 +33,9 @@ class ChangesScreen {
     this.sums = new Panel("시점별 합계", { id: "change-sums" });
     this.lists = Dom.el("div", { class: "change-lists" });
     this.tables = new Panel("표별 변경", { id: "change-tables" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el(
-        "header",
-        { class: "screen-head" },
-        Dom.el("h1", {}, this.title),
-        Dom.el("div", { class: "screen-actions" }, this.spans),
-      ),
+    this.root = Screen.frame(
+      this.title,
+      { actions: this.spans },
       Dom.el(
         "div",
         { class: "change-filters" },

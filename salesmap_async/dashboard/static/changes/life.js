@@ -40,7 +40,10 @@ const Life = (() => {
   }
 
   async function open(table, id, name) {
-    const modal = Modal.show(`이력 · ${Format.text(name)}`, { className: "modal-wide" });
+    const modal = Modal.show(`이력 · ${Format.text(name)}`, {
+      className: "modal-wide",
+      actions: [Downloads.buttons("/life", { table, id })],
+    });
     const panel = new Panel("");
     panel.head.remove();
     Dom.replace(modal.body, panel.root);

@@ -53,7 +53,10 @@ const Memos = (() => {
     );
     const modal = Modal.show(`메모 · ${Format.text(deal.dealName)}`, {
       className: "modal-reading",
-      actions: deal.orgId ? [openDeal] : [],
+      actions: [
+        Downloads.buttons(`/deals/${Api.part(deal.dealId)}/memos`),
+        deal.orgId ? openDeal : null,
+      ],
     });
     const panel = new Panel("");
     panel.head.remove();

@@ -25,15 +25,9 @@ class OrganizationsScreen {
     this.reset = Dom.button("선택 초기화", () => this.clear(), { class: "button" });
     this.found = new Panel("조직 목록", { id: "found-panel" });
     this.found.showLoading();
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el(
-        "header",
-        { class: "screen-head" },
-        Dom.el("h1", {}, this.title),
-        Dom.el("div", { class: "screen-actions" }, this.yearChoice, this.reset, this.statePath),
-      ),
+    this.root = Screen.frame(
+      this.title,
+      { actions: [this.yearChoice, this.reset, this.statePath] },
       this.search.root,
       this.trail,
       this.found.root,

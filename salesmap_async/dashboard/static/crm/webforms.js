@@ -22,6 +22,7 @@ const Webforms = (() => {
   function open(person) {
     const modal = Modal.show(`웹폼 내역 · ${Format.text(person.name)}`, {
       className: "modal-reading",
+      actions: [Downloads.buttons(`/people/${Api.part(person.id)}/webforms`)],
     });
     const panel = new Panel("");
     panel.head.remove();

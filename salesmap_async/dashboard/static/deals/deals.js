@@ -20,15 +20,9 @@ class DealsScreen {
     this.sums = new Panel("합계", { id: "deal-sums" });
     this.list = new Panel("딜 목록", { id: "deal-list" });
     this.owners = new Panel("담당자별", { id: "deal-owners" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el(
-        "header",
-        { class: "screen-head" },
-        Dom.el("h1", {}, this.title),
-        Dom.el("div", { class: "screen-actions" }, this.year, this.views),
-      ),
+    this.root = Screen.frame(
+      this.title,
+      { actions: [this.year, this.views] },
       this.filters.root,
       this.sums.root,
       this.list.root,
@@ -343,22 +337,14 @@ class DealsScreen {
       Dom.el("a", { href: Route.hash(DealsScreen.ID, { owner: line.owner, ...filters }) }, text);
     const until = today.startsWith(String(year)) ? today : `${year}-12-31`;
     const won = { state: "won", won_from: `${year}-01-01`, won_to: until };
-    const count = (label, field, filters) => ({
+    const linked = (write) => (label, field, filters) => ({
       label,
       numeric: true,
-      cell: (line) =>
-        line[field] ? led(Format.count(line[field]), line, filters) : Format.count(line[field]),
-      total: (lines) => Format.count(lines.reduce((sum, line) => sum + (line[field] ?? 0), 0)),
+      cell: (line) => (line[field] ? led(write(line[field]), line, filters) : write(line[field])),
+      total: (lines) => write(lines.reduce((sum, line) => sum + (line[field] ?? 0), 0)),
       value: (line) => line[field],
     });
-    const krw = (label, field, filters) => ({
-      label,
-      numeric: true,
-      cell: (line) =>
-        line[field] ? led(Format.krw(line[field]), line, filters) : Format.krw(line[field]),
-      total: (lines) => Format.krw(lines.reduce((sum, line) => sum + (line[field] ?? 0), 0)),
-      value: (line) => line[field],
-    });
+    const [count, krw] = [linked(Format.count), linked(Format.krw)];
     return [
       { label: "담당자", cell: (line) => led(line.owner, line, {}), className: "name" },
       count("진행 중", "open_count", { state: "open" }),

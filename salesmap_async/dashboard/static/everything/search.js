@@ -16,12 +16,7 @@ class SearchScreen {
   constructor() {
     this.title = "검색";
     this.found = new Panel("찾은 것", { id: "search-found" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title)),
-      this.found.root,
-    );
+    this.root = Screen.frame(this.title, {}, this.found.root);
   }
 
   // The box in the menu: Enter leads here.

@@ -25,15 +25,14 @@ class OperationsScreen {
     this.growth = new Panel("테이블별 행 수 추이", { id: "growth" });
     this.tables = new Panel("테이블", { id: "tables" });
     this.backups = new Panel("백업", { id: "backups" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el(
-        "header",
-        { class: "screen-head" },
-        Dom.el("h1", {}, this.title),
-        Dom.el("p", { class: "screen-note" }, "보기만 합니다. 실행은 명령줄에서 합니다."),
-      ),
+    const note = Dom.el(
+      "p",
+      { class: "screen-note" },
+      "보기만 합니다. 실행은 명령줄에서 합니다.",
+    );
+    this.root = Screen.frame(
+      this.title,
+      { beside: note },
       this.facts.root,
       this.runs.root,
       Dom.el("div", { class: "two-columns" }, this.checklist.root, this.backups.root),

@@ -15,18 +15,13 @@ class DealCheckScreen {
     this.warning = Dom.el("p", { class: "banner banner-warning", hidden: true });
     this.retention = new Panel("리텐션 고객", { id: "retention" });
     this.fresh = new Panel("신규 고객", { id: "fresh" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el("header", { class: "screen-head" }, Dom.el("h1", {}, this.title), this.pill, this.actions()),
+    this.root = Screen.frame(
+      this.title,
+      { beside: this.pill, actions: this.yearChoice },
       this.warning,
       this.retention.root,
       this.fresh.root,
     );
-  }
-
-  actions() {
-    return Dom.el("div", { class: "screen-actions" }, this.yearChoice);
   }
 
   update({ year = null }) {

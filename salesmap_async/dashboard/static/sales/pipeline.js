@@ -12,15 +12,9 @@ class PipelineScreen {
     this.won = new Panel("연도별·월별 Won", { id: "won-chart" });
     this.open = new Panel("단계별 진행 중 딜", { id: "open-deals" });
     this.rates = new Panel("기업 규모별 수주율", { id: "win-rates" });
-    this.root = Dom.el(
-      "div",
-      { class: "screen" },
-      Dom.el(
-        "header",
-        { class: "screen-head" },
-        Dom.el("h1", {}, this.title),
-        Dom.el("div", { class: "screen-actions" }, this.yearChoice),
-      ),
+    this.root = Screen.frame(
+      this.title,
+      { actions: this.yearChoice },
       this.won.root,
       Dom.el("div", { class: "two-columns" }, this.open.root, this.rates.root),
     );
