@@ -6,6 +6,8 @@ import http.client
 import re
 import signal
 import socket
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -142,6 +144,28 @@ def test_another_host_with_a_proof_serves(folder: Path) -> None:
     assert get(address, "/api/sizes", Authorization="Bearer a-secret-of-tests")[0] == 200
     code, said = stop(process)
     assert (code, "a-secret-of-tests" in said) == (0, False)
+
+
+WHO_ENDS_IT = """
+import signal
+from salesmap_async.dashboard.server import serve_app
+
+async def app(scope, receive, send):
+    pass
+
+def announce(_here, _others):
+    print(signal.getsignal(signal.SIGINT).__qualname__)
+    signal.raise_signal(signal.SIGINT)
+
+serve_app(app, "127.0.0.1", 0, announce=announce)
+"""
+
+
+def test_it_says_that_it_serves_once_a_signal_ends_it() -> None:
+    """One that came before the server listens to signals would be lost."""
+    command = [sys.executable, "-c", WHO_ENDS_IT]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert (done.returncode, done.stdout) == (0, "Server.handle_exit\n"), done.stderr
 
 
 def test_a_token_is_made_and_opened(folder: Path) -> None:

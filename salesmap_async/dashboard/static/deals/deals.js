@@ -210,7 +210,7 @@ class DealsScreen {
           deal.is_overdue ? DealsScreen.mark("지남", "예정일이 지났습니다", "problem") : null,
           deal.is_stale ? DealsScreen.mark("멈춤", "오래 변화가 없습니다", "warning") : null,
         ],
-        className: "act",
+        className: "marks",
       },
       {
         label: "조직",
