@@ -163,13 +163,17 @@ class Group(TypedDict):
 
 
 @exact
-class GroupedOrganization(TypedDict):
+class CompactOrganization(TypedDict):
     id: str
     name: str | None
     size: str | None
     industry: str | None
     industry_major: str | None
     industry_mid: str | None
+
+
+@exact
+class GroupedOrganization(CompactOrganization):
     memos: list[ShortMemo]
 
 
@@ -192,16 +196,6 @@ class CompactGroup(TypedDict):
     people: int
     deals: int
     won: dict[str, Figures]
-
-
-@exact
-class CompactOrganization(TypedDict):
-    id: str
-    name: str | None
-    size: str | None
-    industry: str | None
-    industry_major: str | None
-    industry_mid: str | None
 
 
 @exact
