@@ -36,6 +36,10 @@ PATHS = (
     "/api/deals/d1/memos",
     "/api/orgs/o1/won-summary",
     "/api/orgs/o1/won-groups-json",
+    "/api/orgs/o1/won-groups-json-compact",
+    "/api/deals",
+    "/api/deal-owners",
+    "/api/deal-choices",
     "/api/orgs/o1/statepath",
     "/api/deal-check/edu1",
     "/api/pipeline",
@@ -54,12 +58,16 @@ DECIDED: dict[str, dict[str, set[str]]] = {
     "people.소속 상위 조직": {
         "/api/orgs/o1/won-summary": {"upper_orgs"},
         "/api/orgs/o1/won-groups-json": {"upper_orgs"},
+        "/api/orgs/o1/won-groups-json-compact": {"upper_orgs"},
         "/api/orgs/o1/statepath": {"statepath"},
     },
     "deal.상태": {
         "/api/orgs": {"won_of_organization"},
         "/api/orgs/o1/won-summary": {"won_deals", "won_amount"},
         "/api/orgs/o1/won-groups-json": {"won_deals"},
+        "/api/orgs/o1/won-groups-json-compact": {"won_deals", "won_amount"},
+        "/api/deals": {"open_deals", "won_total", "overdue"},
+        "/api/deal-owners": {"open_deals", "won_amount", "overdue"},
         "/api/orgs/o1/statepath": {"statepath"},
         "/api/deal-check/edu1": {"team_deals", "retention"},
         "/api/pipeline": {"won_count", "won_amount", "open_deals", "win_rates"},
@@ -68,6 +76,8 @@ DECIDED: dict[str, dict[str, set[str]]] = {
         "/api/orgs": {"won_of_organization"},
         "/api/orgs/o1/won-summary": {"won_deals", "won_amount"},
         "/api/orgs/o1/won-groups-json": {"won_deals"},
+        "/api/orgs/o1/won-groups-json-compact": {"won_deals", "won_amount"},
+        "/api/deal-owners": {"won_amount"},
         "/api/orgs/o1/statepath": {"statepath"},
         "/api/deal-check/edu1": {"retention"},
         "/api/pipeline": {"won_count", "won_amount"},
@@ -75,12 +85,23 @@ DECIDED: dict[str, dict[str, set[str]]] = {
     "deal.금액": {
         "/api/orgs": {"won_of_organization"},
         "/api/orgs/o1/won-summary": {"won_amount"},
+        "/api/orgs/o1/won-groups-json-compact": {"won_amount"},
+        "/api/deals": {"won_total"},
+        "/api/deal-owners": {"won_amount"},
         "/api/orgs/o1/statepath": {"statepath"},
         "/api/deal-check/edu1": {"retention"},
         "/api/pipeline": {"won_amount"},
     },
-    "deal.과정포맷": {"/api/orgs/o1/statepath": {"statepath"}},
-    "deal.담당자": {"/api/deal-check/edu1": {"team_deals"}},
+    "deal.과정포맷": {
+        "/api/orgs/o1/statepath": {"statepath"},
+        "/api/orgs/o1/won-groups-json-compact": {"rails"},
+    },
+    "deal.담당자": {
+        "/api/deal-check/edu1": {"team_deals"},
+        "/api/deals": {"owners"},
+        "/api/deal-owners": {"owners"},
+    },
+    "deal.수주 예정일": {"/api/deals": {"overdue"}, "/api/deal-owners": {"overdue"}},
     "memo.text": {
         "/api/orgs/o1/memos": {"memos"},
         "/api/people/p1/memos": {"memos"},
@@ -395,3 +416,20 @@ async def test_contract_dates_that_cannot_be_read_are_counted(tmp_path: Path) ->
     (warning,) = (await answer(app_over(db), "/api/meta"))["warnings"]
     assert warning.startswith("deal.계약 체결일: ")
     assert "Won 딜 2건" in warning
+
+
+async def test_a_sum_that_cannot_be_told_is_no_zero(tmp_path: Path) -> None:
+    """Each sum over the deals that lacks its field is null, and its neighbours are not."""
+    db = full_db(tmp_path)
+    without(db, "deal.상태")
+    sums = (await answer(app_over(db), "/api/deals"))["sums"]
+    assert {name for name, value in sums.items() if value is None} == {
+        "open_count", "open_worth", "won_count", "won_worth", "overdue", "stale",
+    }  # fmt: skip
+    assert sums["count"] > 0
+    (line, *_) = (await answer(app_over(db), "/api/deal-owners"))["items"]
+    assert {line[name] for name in ("open_count", "won_count", "overdue", "stale")} == {None}
+    change(db, 'ALTER TABLE deal RENAME COLUMN "금액" TO "gone too"')
+    found = await answer(app_over(db), "/api/orgs/o1/won-groups-json-compact")
+    won = [year for group in found["groups"] for year in group["won"].values()]
+    assert {each["total"] for each in won} <= {None}

@@ -12,6 +12,7 @@ from salesmap_async.dashboard.data.config import DashboardConfig
 from salesmap_async.money import krw
 from salesmap_async.seoul import seoul_date, seoul_year
 from tests.support.dashboard_db import (
+    VECTOR,
     answer,
     app_over,
     asking,
@@ -387,3 +388,20 @@ def test_numbers_in_text_fields_come_out_as_text(tmp_path: Path) -> None:
     db = make_db(tmp_path / "final.db", {"people": [person("p1", None, **{FORMS: 7})]})
     with snapshot_of(db, DashboardConfig()) as snapshot:
         assert webforms_of_person(snapshot, "p1") == [{"date": "날짜 확인 불가", "name": "7"}]
+
+
+async def test_the_compact_groups_are_the_sums_of_the_groups(tmp_path: Path) -> None:
+    """For clients of the earlier backend: KRW by year, online and offline; no record."""
+    app = app_over(make_db(tmp_path / "final.db", VECTOR))
+    whole = await answer(app, "/api/orgs/o1/won-groups-json")
+    compact = await answer(app, "/api/orgs/o1/won-groups-json-compact")
+    assert compact["years"] == whole["years"]
+    assert compact["organization"].items() <= whole["organization"].items()
+    for group, sums in zip(whole["groups"], compact["groups"], strict=True):
+        assert (sums["upper_org"], sums["team"]) == (group["upper_org"], group["team"])
+        assert (sums["people"], sums["deals"]) == (len(group["people"]), len(group["deals"]))
+        won = sums["won"].values()
+        assert sum(each["total"] for each in won) == sum(d["amount"] or 0 for d in group["deals"])
+        assert all(each["online"] + each["offline"] == each["total"] for each in won)
+    online = [g["won"]["2025"]["online"] for g in compact["groups"]]
+    assert sum(online) == 150_000_000

@@ -179,11 +179,11 @@ class GroupedOrganization(CompactOrganization):
 
 @exact
 class Figures(TypedDict):
-    """KRW of one year."""
+    """KRW of one year; null: cannot be told."""
 
-    total: int
-    online: int
-    offline: int
+    total: int | None
+    online: int | None
+    offline: int | None
     deals: int
 
 

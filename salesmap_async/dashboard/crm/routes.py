@@ -110,8 +110,9 @@ def get_compact_won_groups(
     with here.database.open() as snapshot:
         years = years_to(base_year_of(snapshot, here.config, base_year))
         groups = won_groups(snapshot, org_id, years=years, won=here.config.statuses.won)
-        lacking = lacks(snapshot.columns, "won_deals", "won_amount", "upper_orgs")
-        return Answer({**compact(groups, here.config.online_formats), **lacking})
+        lacking = lacks(snapshot.columns, "won_deals", "won_amount", "rails", "upper_orgs")
+        sums = compact(snapshot.columns, groups, here.config.online_formats)
+        return Answer({**sums, **lacking})
 
 
 @router.get("/people/{person_id}/deals", response_model=models.Deals, responses=UNKNOWN_ID)

@@ -21,7 +21,9 @@ from salesmap_async.dashboard.crm.models import (
     WonGroups,
 )
 from salesmap_async.dashboard.data.buyers import upper_org_of
+from salesmap_async.dashboard.data.columns import Columns
 from salesmap_async.dashboard.data.database import Snapshot
+from salesmap_async.dashboard.data.lacking import can_tell
 from salesmap_async.dashboard.data.webforms import date_or_dates, forms_of, submission_dates
 from salesmap_async.dashboard.web.errors import NotFoundError
 from salesmap_async.lenient import NOT_GIVEN, parsed, text_or_none, trimmed
@@ -64,7 +66,9 @@ def won_groups(snapshot: Snapshot, org_id: str, *, years: list[int], won: str) -
     }
 
 
-def compact(found: WonGroups, online_formats: Collection[str]) -> CompactWonGroups:
+def compact(
+    columns: Columns, found: WonGroups, online_formats: Collection[str]
+) -> CompactWonGroups:
     """Return the same groups without their records: how many there are, and KRW by year."""
     organization = found["organization"]
     return {
@@ -84,6 +88,7 @@ def compact(found: WonGroups, online_formats: Collection[str]) -> CompactWonGrou
                 "deals": len(group["deals"]),
                 "won": {
                     str(year): _figures(
+                        columns,
                         [d for d in group["deals"] if seoul_year(d["contract_date"]) == year],
                         online_formats,
                     )
@@ -96,10 +101,19 @@ def compact(found: WonGroups, online_formats: Collection[str]) -> CompactWonGrou
     }
 
 
-def _figures(deals: list[GroupedDeal], online_formats: Collection[str]) -> Figures:
+def _figures(
+    columns: Columns, deals: list[GroupedDeal], online_formats: Collection[str]
+) -> Figures:
     total = sum(deal["amount"] or 0 for deal in deals)
     online = sum(deal["amount"] or 0 for deal in deals if deal["course_format"] in online_formats)
-    return {"total": total, "online": online, "offline": total - online, "deals": len(deals)}
+    knows_amounts = can_tell(columns, "won_amount")
+    knows_rails = knows_amounts and can_tell(columns, "rails")
+    return {
+        "total": total if knows_amounts else None,
+        "online": online if knows_rails else None,
+        "offline": total - online if knows_rails else None,
+        "deals": len(deals),
+    }
 
 
 def _group(groups: dict[GroupKey, Group], key: GroupKey) -> Group:

@@ -45,6 +45,8 @@ FIGURES: Mapping[str, _Figure] = {
     "retention": _figure("리텐션 구분", *_WON, "deal.amount", "deal.organizationId"),
     "won_of_organization": _figure("조직의 Won 금액", *_WON, "deal.amount", "deal.organizationId"),
     "won_deals": _figure("Won 딜", *_WON, "deal.organizationId"),
+    "rails": _figure("온라인·오프라인 구분", "deal.course_format"),
+    "won_total": _figure("Won 누계", "deal.status", "deal.amount"),
     "upper_orgs": _figure("상위 조직 구분", "people.upper_org", "deal.peopleId"),
     "statepath": _figure(
         "StatePath",
@@ -56,6 +58,7 @@ FIGURES: Mapping[str, _Figure] = {
     ),
     "open_deals": _figure("진행 중인 딜", "deal.status"),
     "open_amount": _figure("진행 중인 딜의 금액", "deal.open_amount"),
+    "open_worth": _figure("진행 중인 딜의 금액", "deal.status", "deal.open_amount"),
     "team_deals": _figure("팀의 진행 중인 딜", "deal.status", "deal.owner"),
     "win_rates": _figure("기업 규모별 수주율", "deal.status", "organization.size"),
     "deals_of_people": _figure("사람별 딜", "deal.peopleId"),

@@ -5,7 +5,8 @@ from __future__ import annotations
 import sqlite3
 from collections import defaultdict
 from datetime import date
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 from salesmap_async.dashboard.data.columns import Columns
 from salesmap_async.dashboard.data.lacking import can_tell
@@ -24,8 +25,28 @@ CLOSINGS = 3
 """Of each colleague the next ones."""
 
 
+_FIGURES_OF_SUMS = {
+    "count": None,
+    "worth": "open_amount",
+    "open_count": "open_deals",
+    "open_worth": "open_worth",
+    "won_count": "open_deals",
+    "won_worth": "won_total",
+    "overdue": "overdue",
+    "stale": "open_deals",
+}
+"""Sum -> the figure that it is, in the order of `Sums`."""
+
+
 def list_deals(
-    facts: DealFacts, wanted: DealFilter, *, sort: Sort, order: Order, limit: int, offset: int
+    facts: DealFacts,
+    columns: Columns,
+    wanted: DealFilter,
+    *,
+    sort: Sort,
+    order: Order,
+    limit: int,
+    offset: int,
 ) -> tuple[list[ListedDeal], Sums]:
     """Return one page of the deals that `wanted` lets through, and the sums of all of them."""
     where, values = wanted.where(facts.today)
@@ -39,7 +60,8 @@ def list_deals(
             """,
             [*values, limit, offset],
         ).fetchall()
-        return [_listed(row) for row in rows], _sums(connection, where, values, overdue, stale)
+        sums = _sums(connection, where, values, overdue, stale)
+    return [_listed(row) for row in rows], _told(columns, sums)
 
 
 def choices(facts: DealFacts) -> Choices:
@@ -67,7 +89,7 @@ def owner_lines(
     today = facts.today
     overdue, stale = is_overdue(today), is_stale(today, stale_days)
     of_year = f"(is_won AND contract BETWEEN '{year:04d}-01-01' AND '{_last_day(year, today)}')"
-    knows_won = can_tell(columns, "won_amount")
+    tells = partial(can_tell, columns)
     with facts.asked() as connection:
         closings = _closings(connection, today)
         rows = connection.execute(
@@ -80,17 +102,17 @@ def owner_lines(
     lines: list[OwnerLine] = [
         {
             "owner": owner,
-            "open_count": open_count,
-            "open_worth": round(open_worth),
-            "won_count": (won_count or 0) if knows_won else None,
-            "won_worth": round(won_worth) if knows_won else None,
-            "overdue": overdue_count or 0,
-            "stale": stale_count or 0,
+            "open_count": open_count if tells("open_deals") else None,
+            "open_worth": round(open_worth) if tells("open_worth") else None,
+            "won_count": (won_count or 0) if tells("won_count") else None,
+            "won_worth": round(won_worth) if tells("won_amount") else None,
+            "overdue": (overdue_count or 0) if tells("overdue") else None,
+            "stale": (stale_count or 0) if tells("open_deals") else None,
             "next_closings": closings.get(owner, []),
         }
         for owner, open_count, open_worth, won_count, won_worth, overdue_count, stale_count in rows
     ]
-    return sorted(lines, key=lambda line: (-line["open_worth"], line["owner"]))
+    return sorted(lines, key=lambda line: (-(line["open_worth"] or 0), line["owner"]))
 
 
 def _last_day(year: int, today: date) -> str:
@@ -136,6 +158,15 @@ def _sums(
         "overdue": late,
         "stale": old,
     }
+
+
+def _told(columns: Columns, sums: Sums) -> Sums:
+    """Return the sums without those that the snapshot cannot tell."""
+    known: dict[str, Any] = {
+        name: value if figure is None or can_tell(columns, figure) else None
+        for (name, value), figure in zip(sums.items(), _FIGURES_OF_SUMS.values(), strict=True)
+    }
+    return cast("Sums", known)
 
 
 def _listed(row: tuple[Any, ...]) -> ListedDeal:

@@ -38,16 +38,19 @@ class ListedDeal(TypedDict):
 
 @exact
 class Sums(TypedDict):
-    """Of all deals that the filters let through, not of one page. Amounts are KRW."""
+    """Of all deals that the filters let through, not of one page. Amounts are KRW.
+
+    Null: cannot be told.
+    """
 
     count: int
-    worth: int
-    open_count: int
-    open_worth: int
-    won_count: int
-    won_worth: int
-    overdue: int
-    stale: int
+    worth: int | None
+    open_count: int | None
+    open_worth: int | None
+    won_count: int | None
+    won_worth: int | None
+    overdue: int | None
+    stale: int | None
 
 
 @exact
@@ -82,15 +85,18 @@ class Closing(TypedDict):
 
 @exact
 class OwnerLine(TypedDict):
-    """One colleague. Won figures are of the base year, until the day of the snapshot."""
+    """One colleague. Won figures are of the base year, until the day of the snapshot.
+
+    Null: cannot be told.
+    """
 
     owner: str
-    open_count: int
-    open_worth: int
+    open_count: int | None
+    open_worth: int | None
     won_count: int | None
     won_worth: int | None
-    overdue: int
-    stale: int
+    overdue: int | None
+    stale: int | None
     next_closings: list[Closing]
 
 

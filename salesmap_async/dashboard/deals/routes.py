@@ -38,13 +38,16 @@ def get_all_deals(here: ThisDashboard, query: Annotated[DealQuery, Query()]) -> 
         facts = _facts(here, snapshot)
         items, sums = list_deals(
             facts,
+            snapshot.columns,
             query,
             sort=query.sort,
             order=query.order,
             limit=query.limit,
             offset=query.offset,
         )
-        lacking = lacks(snapshot.columns, "open_deals", "open_amount", "owners", "overdue")
+        lacking = lacks(
+            snapshot.columns, "open_deals", "open_amount", "won_total", "owners", "overdue"
+        )
         return Answer(
             {
                 "items": items,

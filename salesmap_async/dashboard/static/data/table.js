@@ -170,6 +170,12 @@ class Table {
     return Dom.el("tfoot", { role: "rowgroup" }, Dom.el("tr", { role: "row" }, cells));
   }
 
+  // The sum of what is known of a column; null where nothing is.
+  static sum(rows, value) {
+    const known = rows.map(value).filter(Format.isNumber);
+    return known.length ? known.reduce((sum, each) => sum + each, 0) : null;
+  }
+
   portionWith(chosen) {
     const place =
       chosen === null || !this.key ? -1 : this.rows.findIndex((row) => this.key(row) === chosen);

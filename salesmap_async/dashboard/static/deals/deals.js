@@ -107,7 +107,7 @@ class DealsScreen {
   showList(answer, page, isAll) {
     const { items, sums } = answer;
     this.showSums(answer);
-    const note = Lacking.note(answer, "open_deals", "open_amount", "owners", "overdue");
+    const note = Lacking.note(answer, "open_deals", "open_amount", "won_total", "owners", "overdue");
     if (!items.length) {
       this.list.showEmpty(sums.count ? "이 쪽에는 딜이 없습니다." : "조건에 맞는 딜이 없습니다.");
       return;
@@ -341,7 +341,7 @@ class DealsScreen {
       label,
       numeric: true,
       cell: (line) => (line[field] ? led(write(line[field]), line, filters) : write(line[field])),
-      total: (lines) => write(lines.reduce((sum, line) => sum + (line[field] ?? 0), 0)),
+      total: (lines) => write(Table.sum(lines, (line) => line[field])),
       value: (line) => line[field],
     });
     const [count, krw] = [linked(Format.count), linked(Format.krw)];

@@ -185,14 +185,14 @@ class PipelineScreen {
             },
             Format.count(stage.count),
           ),
-        total: (rows) => Format.count(rows.reduce((sum, row) => sum + row.count, 0)),
+        total: (rows) => Format.count(Table.sum(rows, (row) => row.count)),
         value: (stage) => stage.count,
       },
       {
         label: "예상 체결액",
         numeric: true,
         cell: (stage) => Format.krw(stage.amount),
-        total: (rows) => Format.krw(rows.reduce((sum, row) => sum + (row.amount ?? 0), 0)),
+        total: (rows) => Format.krw(Table.sum(rows, (row) => row.amount)),
         value: (stage) => stage.amount,
       },
     ];
