@@ -76,10 +76,15 @@ def place_folder(temporary: Path, dest: Path) -> None:
 
 def write_text_atomically(path: Path, text: str) -> None:
     """Write `text` so that `path` holds all of it or what it held before. Raises OSError."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` holds all of it or what it held before. Raises OSError."""
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.part")
     try:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+        temporary.write_bytes(data)
         place(temporary, path)
     finally:
         with suppress(OSError):

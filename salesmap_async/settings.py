@@ -151,6 +151,38 @@ class Settings:
     max_answer_mib: int = _option(
         64, "Largest answer that is taken, in MiB.", env="SALESMAP_MAX_ANSWER_MIB"
     )
+    sql_after: Path | None = _option(
+        None,
+        "SQL to run on the new snapshot before the gate: views, indexes, full-text search.",
+        env="SALESMAP_SQL_AFTER",
+    )
+    keep_logs: int = _option(
+        90,
+        "Of how many of the newest runs to keep logs, manifests, checkpoint folders and history "
+        "lines; 0: all.",
+        env="SALESMAP_KEEP_LOGS",
+    )
+    ping_url: str | None = _option(
+        None,
+        "Monitor to ping, as healthchecks does: URL/start, then URL or URL/fail.",
+        env="SALESMAP_PING_URL",
+    )
+    webhook_url: str | None = _option(
+        None,
+        "Where to post a JSON message at the end, as Slack takes it.",
+        env="SALESMAP_WEBHOOK_URL",
+    )
+    on_failure: str | None = _option(
+        None,
+        "Command for the shell after a run that was not published; it finds SALESMAP_RUN_TAG, "
+        "_EXIT_CODE, _REASON and _NEXT in its environment.",
+        env="SALESMAP_ON_FAILURE",
+    )
+    metrics_file: Path | None = _option(
+        None,
+        "Write the state of the snapshot there, as Prometheus reads text files.",
+        env="SALESMAP_METRICS_FILE",
+    )
     only: tuple[str, ...] = _option(
         (),
         "Read only these tables, not all core ones; repeated or with commas, like --skip and "
@@ -171,16 +203,20 @@ class Settings:
     def __post_init__(self) -> None:
         for name in PATH_FIELDS:
             # Resolved once, so that a resume from another directory means the same files.
-            object.__setattr__(self, name, _resolved(name, getattr(self, name)))
+            object.__setattr__(self, name, resolved_path(name, getattr(self, name)))
         object.__setattr__(self, "base_url", self.base_url.rstrip("/"))
         _check_base_url(self.base_url)
-        if self.ca_file is not None:
-            object.__setattr__(self, "ca_file", _resolved("ca_file", self.ca_file))
+        for name in ("ca_file", "sql_after", "metrics_file"):
+            if (path := getattr(self, name)) is not None:
+                object.__setattr__(self, name, resolved_path(name, path))
+        for name in ("ping_url", "webhook_url"):
+            _check_told_url(name, getattr(self, name))
         if self.proxy is not None:
             _check_proxy(self.proxy)
         _check_directories(self)
         for name, lowest, highest in (
             ("keep_backups", 0, None),
+            ("keep_logs", 0, None),
             ("checkpoint_interval", 1, None),
             ("concurrency", 1, 1000),
             ("max_retries", 0, None),
@@ -195,6 +231,7 @@ class Settings:
             _check_number(name, getattr(self, name), lowest, highest)
         for name in (
             "keep_backups",
+            "keep_logs",
             "checkpoint_interval",
             "concurrency",
             "max_retries",
@@ -250,10 +287,10 @@ def option_fields() -> dict[str, Any]:
 def usual_value(field_name: str) -> Any:
     """Return a field's default as Settings hold it (paths resolved), whatever lies there."""
     default: Any = Settings.__dataclass_fields__[field_name].default
-    return _resolved(field_name, default) if field_name in PATH_FIELDS else default
+    return resolved_path(field_name, default) if field_name in PATH_FIELDS else default
 
 
-def _resolved(name: str, path: Path) -> Path:
+def resolved_path(name: str, path: Path) -> Path:
     """Return the absolute path. Raises UsageError for one that is not text in UTF-8.
 
     Such a name comes from bytes of another encoding; it could stand in no log, DB or command.
@@ -296,6 +333,21 @@ def _check_proxy(url: str) -> None:
     parts = urlsplit(url)
     if parts.scheme != "http" or not parts.hostname or not _HOST.fullmatch(parts.hostname):
         raise UsageError(f"--proxy {url!r} is not like http://proxy.example.com:8080")
+
+
+def _check_told_url(name: str, url: str | None) -> None:
+    """Raise UsageError for an address that nothing can be sent to; it may be secret, so is not
+    repeated.
+    """
+    if url is None:
+        return
+    try:
+        parts = urlsplit(url)
+        good = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        good = False
+    if not good or not url.isprintable() or " " in url:
+        raise UsageError(f"{option_flag(name)} is not a URL like https://example.com/ping")
 
 
 def _check_directories(settings: Settings) -> None:

@@ -16,6 +16,7 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
 from salesmap_async.cli.commands import COMMANDS, load_command  # noqa: E402
+from salesmap_async.cli.examples import EXAMPLES  # noqa: E402
 
 PAGE = REPOSITORY / "salesmap_async" / "docs" / "reference.md"
 _HEAD = """# Commands and options
@@ -49,8 +50,15 @@ def _section(name: str, command: click.Command) -> str:
         "| option | default | variable | meaning |",
         "| --- | --- | --- | --- |",
     ]
-    options = (each for each in command.params if isinstance(each, click.Option))
-    return "\n".join([*lines, *map(_row, options)]) + "\n"
+    options = (
+        each for each in command.params if isinstance(each, click.Option) and not each.hidden
+    )
+    examples = ["", "```bash", *map(_example, EXAMPLES[name]), "```"]
+    return "\n".join([*lines, *map(_row, options), *examples]) + "\n"
+
+
+def _example(words: str) -> str:
+    return f"python -m salesmap_async {words}"
 
 
 def _argument(argument: click.Argument) -> str:

@@ -12,30 +12,46 @@ import click
 
 from salesmap_async.first_moments import end_quietly_on_signals
 
-COMMANDS: Mapping[str, str] = {
-    "run": "Read the whole workspace and publish it as one SQLite file, complete or not at all.",
-    "sandbox": "Serve an invented workspace like the Salesmap API does, until Ctrl-C.",
-    "doctor": "Check what a run needs, and say what to do about what is missing; exit code 0 or 2.",
-    "status": "Show what is left of the last run, or of RUN_TAG, and the exact next command.",
-    "runs": "List the runs of the final DB, newest first.",
-    "restore": (
-        "List the backups; or restore BACKUP, a file, or the snapshot that run RUN_TAG published."
-    ),
-    "prune": (
-        "Remove work DBs, kept copies and temporary files of runs that are published or abandoned."
-    ),
-    "diff": (
-        "Show what changed between two snapshots: records, their fields, and what it means in "
-        "sales."
-    ),
-    "timeline": "Give back any earlier day, and tell what changed since.",
-    "search": "Find a word in organizations, people, deals, leads and memos.",
-    "export": "Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.",
-    "fleet": "Keep a snapshot of each of many workspaces, named in one file.",
-    "serve": "Show the snapshot in a browser, read-only, until Ctrl-C.",
-    "docs": "Show a page of the manual; without a name, the list of pages.",
+GROUPS: Mapping[str, Mapping[str, str]] = {
+    "Take snapshots": {
+        "run": "Read the whole workspace and publish it as one SQLite file.",
+        "schedule": "Let the system start a run every night.",
+        "fleet": "Keep snapshots of many workspaces, named in one file.",
+    },
+    "See how it goes": {
+        "status": "Show what is left of the last run, and what to type next.",
+        "runs": "List the runs of the final DB, newest first.",
+        "doctor": "Check whether a run can start, and say what helps.",
+    },
+    "Put things right": {
+        "restore": "List the backups, or put one back.",
+        "prune": "Remove what published and abandoned runs have left.",
+    },
+    "Use the data": {
+        "serve": "Show the snapshot in a browser, read-only.",
+        "search": "Find a word in organizations, people, deals and memos.",
+        "diff": "Show what changed between two snapshots.",
+        "timeline": "Give back any earlier day, and tell what changed since.",
+        "export": "Write the snapshot as Excel, CSV, JSON, Parquet or Singer.",
+    },
+    "Learn and try": {
+        "docs": "Show a page of the manual.",
+        "sandbox": "Serve an invented workspace like the Salesmap API does.",
+        "completion": "Print what lets your shell complete commands.",
+    },
 }
-"""Name -> the first sentence of its help; the module in `cli` and its command bear the name."""
+"""Heading -> name -> the first sentence of its help; the module in `cli` bears the name."""
+
+COMMANDS: Mapping[str, str] = {
+    name: line for commands in GROUPS.values() for name, line in commands.items()
+}
+
+SUBCOMMANDS: Mapping[str, tuple[str, ...]] = dict.fromkeys(COMMANDS, ()) | {
+    "timeline": ("as-of", "show", "log", "build", "forget", "prune"),
+    "fleet": ("run", "status"),
+    "schedule": ("print", "install", "remove"),
+}
+"""Name -> the names of the commands below it; known without importing any."""
 
 
 class Commands(click.Group):
@@ -48,15 +64,20 @@ class Commands(click.Group):
         return load_command(cmd_name) if cmd_name in COMMANDS else None
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+        width = max(map(len, COMMANDS))
+        for heading, commands in GROUPS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(f"{name:<{width}}", line) for name, line in commands.items()])
 
 
 def load_command(name: str) -> click.Command:
     """Import a command. A signal meanwhile ends the process: nothing has begun."""
+    from salesmap_async.cli.settings_file import add_common_options
+
     put_back = end_quietly_on_signals()
     try:
         command: click.Command = getattr(import_module(f"salesmap_async.cli.{name}"), name)
+        add_common_options(command)
     finally:
         put_back()
     return command

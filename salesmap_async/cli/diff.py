@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 import click
 
+from salesmap_async.cli.console import say
 from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.help import command
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
@@ -22,7 +24,7 @@ if TYPE_CHECKING:
     from salesmap_async.timeline.report import Report
 
 
-@click.command()
+@command()
 @click.argument("old", required=False)
 @click.argument("new", required=False)
 @path_options
@@ -56,7 +58,9 @@ def diff(
     exit_code: bool,
     **options: Any,
 ) -> None:
-    """Show what changed between two snapshots: records, their fields, and what it means in sales.
+    """Show what changed between two snapshots.
+
+    Records, their fields, and what it means in sales.
 
     OLD and NEW are files, runs, days (2026-01-31: what was valid at its end, in Seoul), `yesterday`
     or `today`; what has no backup any more comes from the timeline. Without them the newest backup
@@ -115,7 +119,7 @@ def _write(report: Report, format_: str, out: Path | None, *, summary: bool) -> 
         name = f"diff_{report.old.run_tag or 'old'}_{report.new.run_tag or 'new'}.xlsx"
         path = out or Path(name)
         write_workbook(report, path)
-        click.echo(f"written: {path}")
+        say(f"written: {path}")
         return
     with _opened(out) as file:
         if format_ == "json":

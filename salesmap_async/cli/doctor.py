@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,9 +11,21 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from salesmap_async.cli import as_json as answers
+from salesmap_async.cli.console import cell, say
 from salesmap_async.cli.explain import explaining
-from salesmap_async.cli.options import path_options, read_token, settings_options, token_file_option
+from salesmap_async.cli.help import command
+from salesmap_async.cli.language import local
+from salesmap_async.cli.options import (
+    json_option,
+    path_options,
+    read_token,
+    settings_options,
+    token_file_option,
+)
+from salesmap_async.cli.settings_file import check_all_sections, file_in_force, origins
 from salesmap_async.commandline import path_command, same_command_again
+from salesmap_async.errors import UsageError
 from salesmap_async.run.checks import Finding
 from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings, option_flag, usual_value
@@ -22,14 +34,17 @@ _NETWORK_OPTIONS = ("base_url", "ca_file", "proxy")
 _STYLES = {"ok": "green", "warning": "yellow", "failed": "bold red"}
 
 
-@click.command()
+@command()
 @path_options
 @settings_options(_NETWORK_OPTIONS)
 @token_file_option
+@json_option
 @click.option("--deep", is_flag=True, help="Search the whole final DB for damage.")
 @click.option("--offline", is_flag=True, help="Leave out what needs the network.")
-def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -> None:
-    """Check what a run needs, and say what to do about what is missing; exit code 0 or 2.
+def doctor(
+    token_file: Path | None, as_json: bool, offline: bool, deep: bool, **options: Any
+) -> None:
+    """Check whether a run can start, and say what helps.
 
     Write access (really tried), disk space, file system, versions, run lock, what lies beside the
     final DB and what has it open, the final DB itself, token, API and its latency, workspace,
@@ -40,12 +55,22 @@ def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -
 
     from salesmap_async.operate.doctor import examine_locally, examine_remotely
 
-    with explaining() as attempt:
+    with explaining(as_json=as_json) as attempt:
         settings = Settings(**options, token=read_token(token_file))
         attempt.settings = settings
-        findings = list(examine_locally(settings, deep=deep))
+        findings = [*_options(), *examine_locally(settings, deep=deep)]
         if not offline:
             findings += asyncio.run(examine_remotely(settings))
+    command = _next_command(settings, findings, token_file)
+    if as_json:
+        answers.print_json(answers.doctor(findings, command))
+    else:
+        _show(findings, command, offline=offline)
+    if any(each.level == "failed" for each in findings):
+        raise SystemExit(2)
+
+
+def _show(findings: Sequence[Finding], command: str, *, offline: bool) -> None:
     console = Console(highlight=False)
     console.print(_table(findings))
     console.print()
@@ -53,11 +78,28 @@ def doctor(token_file: Path | None, offline: bool, deep: bool, **options: Any) -
     warnings = sum(each.level == "warning" for each in findings)
     verdict = "A run can start" if not failed else "A run would not start"
     left_out = "; the network was left out" if offline else ""
-    console.print(f"{verdict}: {failed} failed, {_counted(warnings)}{left_out}.")
-    command = _next_command(settings, findings, token_file)
-    console.print(Text(printable(f"Next: {command}")), soft_wrap=True)
-    if failed:
-        raise SystemExit(2)
+    say(f"{verdict}: {failed} failed, {_counted(warnings)}{left_out}.")
+    say(f"Next: {command}")
+
+
+def _options() -> Iterator[Finding]:
+    """Yield what is wrong with the settings file, and where the values of a run come from."""
+    context = click.get_current_context()
+    file = file_in_force(context)
+    what = "options"
+    try:
+        said = [f"{flag} {value} ({origin})" for flag, value, origin in origins(context)]
+        if file is not None:
+            check_all_sections(file)
+    except UsageError as error:
+        yield Finding(what=what, level="failed", said=str(error), cure=error.cure or "correct it")
+        return
+    except click.ClickException as error:
+        yield Finding(what=what, level="failed", said=error.format_message(), cure="correct it")
+        return
+    read = f"{file.path} is read" if file else "there is no salesmap.toml here"
+    all_others = "all others have their defaults" if said else "all have their defaults"
+    yield Finding(what=what, level="ok", said="\n".join([f"{read}; {all_others}", *said]))
 
 
 def _next_command(settings: Settings, findings: Sequence[Finding], token_file: Path | None) -> str:
@@ -90,12 +132,12 @@ def _counted(warnings: int) -> str:
 
 def _table(findings: Sequence[Finding]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
-    table.add_column("check", no_wrap=True)
-    table.add_column("state", no_wrap=True)
-    table.add_column("found", overflow="fold")
+    table.add_column(local("check"), no_wrap=True)
+    table.add_column(local("state"), no_wrap=True)
+    table.add_column(local("found"), overflow="fold")
     for each in findings:
-        said = Text("\n".join(map(printable, each.said.splitlines())))
+        said = cell(each.said)
         if each.level != "ok" and each.cure:
-            said.append(f"\n-> {printable(each.cure)}", style="italic")
-        table.add_row(each.what, Text(each.level, style=_STYLES[each.level]), said)
+            said.append(f"\n-> {printable(local(each.cure))}", style="italic")
+        table.add_row(local(each.what), Text(local(each.level), style=_STYLES[each.level]), said)
     return table

@@ -8,6 +8,10 @@ from dataclasses import dataclass
 
 import click
 
+from salesmap_async.cli.as_json import failed, print_json
+from salesmap_async.cli.console import show
+from salesmap_async.cli.language import local
+from salesmap_async.cli.settings_file import said_in_file
 from salesmap_async.commandline import plain_command, same_command_again
 from salesmap_async.errors import (
     DamagedLateError,
@@ -26,17 +30,20 @@ from salesmap_async.settings import Settings
 class Attempt:
     """What a command has found out by the time it fails.
 
-    `next_command` returns what to type after an error, once there are settings.
+    `as_json`: the failure is told on standard output too, as JSON. `next_command` returns what to
+    type after an error, once there are settings; `told` hears of the failure and of that.
     """
 
+    as_json: bool = False
     settings: Settings | None = None
     next_command: Callable[[SalesmapError], str] = lambda _error: same_command_again()
+    told: Callable[[SalesmapError, str, str], None] = lambda _error, _said, _command: None
 
 
 @contextmanager
-def explaining() -> Iterator[Attempt]:
+def explaining(*, as_json: bool = False) -> Iterator[Attempt]:
     """Turn a SalesmapError of the block into its paragraph on standard error and its exit code."""
-    attempt = Attempt()
+    attempt = Attempt(as_json=as_json)
     try:
         yield attempt
     except SalesmapError as error:
@@ -44,8 +51,13 @@ def explaining() -> Iterator[Attempt]:
             command = plain_command(*_names(click.get_current_context()), "--help")
         else:
             command = attempt.next_command(error)
+        said = explain(error, attempt.settings, command)
         with suppress(OSError):  # the exit code tells it too, where no output can be written
-            click.echo(f"salesmap-async: {explain(error, attempt.settings, command)}", err=True)
+            show(f"salesmap-async: {said}", err=True)
+        if attempt.as_json:
+            with suppress(OSError):
+                print_json(failed(error, command))
+        attempt.told(error, said, command)
         raise SystemExit(exit_code_of(error)) from None
 
 
@@ -57,16 +69,19 @@ def _names(context: click.Context) -> list[str]:
 
 
 def explain(error: SalesmapError, settings: Settings | None, command: str) -> str:
-    """Return the paragraph for `error`; `command` is what to type next."""
+    """Return the paragraph for `error`, in the screen's language; `command` is what to type."""
     parts = [_sentence(str(error))]
     if settings is not None:
         parts.append(_what_is_safe(error, settings))
     if error.run is not None:
         parts.append(f"Log: {error.run.log_file}.")
+    context = click.get_current_context(silent=True)
+    if context is not None and (place := said_in_file(context, str(error))):
+        parts.append(_sentence(place))
     if error.cure:
         parts.append(_sentence(error.cure[0].upper() + error.cure[1:]))
     parts.append(f"Next: {command}")
-    return printable(" ".join(parts))
+    return printable(" ".join(map(local, parts)))
 
 
 def next_arguments(error: SalesmapError) -> tuple[str, ...] | None:

@@ -10,8 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from salesmap_async.cli.console import say
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import number, size
+from salesmap_async.cli.help import command
+from salesmap_async.cli.language import local
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
@@ -25,7 +28,7 @@ _FORMATS = ("xlsx", "csv", "jsonl", "parquet", "singer")
 _MOST_SHOWN = 1_000
 
 
-@click.command()
+@command()
 @path_options
 @click.option(
     "--format", "format_", type=click.Choice(_FORMATS), help="Of the files; needed but for --sql."
@@ -71,7 +74,7 @@ def export(
     max_name_bytes: int | None,
     **options: Any,
 ) -> None:
-    """Write the snapshot as Excel, CSV, JSON Lines, Parquet or Singer messages.
+    """Write the snapshot as Excel, CSV, JSON, Parquet or Singer.
 
     One state of it, complete files or none; what a format cannot hold is told. `--sql` runs one
     statement that reads, and prints its result or exports it. Excel needs the extra `[excel]`,
@@ -107,7 +110,7 @@ def export(
         except BrokenPipeError:  # who reads the stream has enough
             return
         except KeyboardInterrupt:
-            click.echo("salesmap-async: stopped; nothing of the export is left.", err=True)
+            say("salesmap-async: stopped; nothing of the export is left.", err=True)
             raise SystemExit(130) from None
         _tell(report, to_stderr=out == STDOUT)
 
@@ -160,9 +163,9 @@ def _print_result(snapshot: Path, sql: str | None, *, mask: bool) -> None:
     console = table_console()
     console.print(table, soft_wrap=True)
     if len(rows) > _MOST_SHOWN:
-        click.echo(f"({_MOST_SHOWN:,} rows shown; add --format csv for all of them)")
+        say(f"({_MOST_SHOWN:,} rows shown; add --format csv for all of them)")
     else:
-        click.echo(f"({len(rows):,} rows)")
+        say(f"({len(rows):,} rows)")
 
 
 @contextmanager
@@ -174,7 +177,8 @@ def _progress() -> Iterator[TellTable]:
     from rich.console import Console
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
-    columns = (SpinnerColumn(), TextColumn("{task.description} {task.completed:,.0f} rows"))
+    told = f"{{task.description}} {{task.completed:,.0f}} {local('rows')}"
+    columns = (SpinnerColumn(), TextColumn(told))
     with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
         tasks: dict[str, Any] = {}
 
@@ -195,4 +199,4 @@ def _tell(report: ExportReport, *, to_stderr: bool) -> None:
     lines += [f"Not held as it is: {line}." for line in report.losses]
     with suppress(OSError):  # it is written, whether that can be told or not
         for line in lines:
-            click.echo(printable(line), err=to_stderr)
+            say(line, err=to_stderr)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from salesmap_async.cli.language import local
 from salesmap_async.money import in_eok
 from salesmap_async.times import span
 
@@ -34,8 +35,17 @@ def age(then: datetime | None, *, now: datetime | None = None) -> str:
 
 
 def clock(then: datetime | None) -> str:
-    """Return the moment in UTC to the second; `unknown` for None."""
-    return "unknown" if then is None else f"{then:%Y-%m-%d %H:%M:%S} UTC"
+    """Return the moment on this machine's clock, with its offset; `unknown` for None."""
+    if then is None:
+        return "unknown"
+    here = then.astimezone()
+    return f"{here:%Y-%m-%d %H:%M:%S} {offset(here)}"
+
+
+def offset(here: datetime) -> str:
+    """Return how far a local time is ahead of UTC: `+09:00`."""
+    text = f"{here:%z}"
+    return f"{text[:3]}:{text[3:5]}"
 
 
 def number(count: int | None) -> str:
@@ -52,7 +62,7 @@ def change_lines(changes: Mapping[str, Any]) -> tuple[list[str], list[str]]:
         if said:
             tables.append(f"{table} {' '.join(said)}")
     sales = [
-        f"{count:,} {kind} {in_eok(amount)}"
+        f"{count:,} {local(kind)} {in_eok(amount)}"
         for kind, (count, amount) in changes.get("sales", {}).items()
     ]
     return tables, sales

@@ -8,13 +8,17 @@ import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from salesmap_async.cli.console import say, show
 from salesmap_async.cli.explain import explaining
-from salesmap_async.cli.options import read_token
+from salesmap_async.cli.help import HelpfulCommand
+from salesmap_async.cli.language import local
+from salesmap_async.cli.options import json_option, read_token
 from salesmap_async.commandline import plain_command
 from salesmap_async.first_moments import end_quietly_on_signals
 from salesmap_async.run.log import printable
@@ -28,19 +32,18 @@ _ONLY = click.option("--only", multiple=True, metavar="NAME[,NAME...]", help="On
 _SHARD = click.option(
     "--shard", metavar="N/COUNT", help="Only part N of COUNT, by name: for several machines."
 )
-_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON, and nothing else.")
 
 
 @click.group()
 def fleet() -> None:
-    """Keep a snapshot of each of many workspaces, named in one file."""
+    """Keep snapshots of many workspaces, named in one file."""
 
 
-@fleet.command()
+@fleet.command(cls=HelpfulCommand)
 @_FILE
 @_ONLY
 @_SHARD
-@_JSON
+@json_option
 @click.option(
     "--parallel",
     type=click.IntRange(1, 500),
@@ -81,7 +84,9 @@ def run(
         put_back()
         try:
             if dask is None:
-                outcomes = asyncio.run(_run(entries, parallel, resume=resume, as_json=as_json))
+                outcomes = asyncio.run(
+                    _run(file, entries, parallel, resume=resume, as_json=as_json)
+                )
             else:
                 task = _OnWorker(str(file.absolute()), resume, parallel)
                 outcomes = _on_cluster(dask, entries, task, as_json=as_json)
@@ -99,11 +104,11 @@ def run(
         raise SystemExit(1)
 
 
-@fleet.command()
+@fleet.command(cls=HelpfulCommand)
 @_FILE
 @_ONLY
 @_SHARD
-@_JSON
+@json_option
 def status(file: Path, only: tuple[str, ...], shard: str | None, as_json: bool) -> None:
     """Show the snapshot of each workspace, and how its last run ended."""
     from salesmap_async.fleet.status import status_of
@@ -121,13 +126,13 @@ def status(file: Path, only: tuple[str, ...], shard: str | None, as_json: bool) 
 
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     for heading in ("name", "snapshot", "read", "rows", "last run", "error"):
-        table.add_column(heading, overflow="fold")
+        table.add_column(local(heading), overflow="fold")
     for each in found:
         cells = (
             each.name, each.run_tag or "-", age(each.captured_at), number(each.rows),
             each.last_run or "-", each.error or "",
         )  # fmt: skip
-        table.add_row(*(Text(printable(cell)) for cell in cells))
+        table.add_row(*(Text(printable(local(each))) for each in cells))
     table_console().print(table, soft_wrap=True)
 
 
@@ -140,7 +145,7 @@ def _entries(file: Path, only: Sequence[str], shard: str | None) -> tuple[Entry,
 
 
 async def _run(
-    entries: Sequence[Entry], parallel: int, *, resume: bool, as_json: bool
+    file: Path, entries: Sequence[Entry], parallel: int, *, resume: bool, as_json: bool
 ) -> list[Outcome]:
     from salesmap_async.cli.signals import stopping_on_signals
     from salesmap_async.fleet.runs import run_fleet
@@ -148,7 +153,14 @@ async def _run(
 
     stop, told = Stop(), _teller(as_json=as_json)
     with stopping_on_signals(stop):
-        return await run_fleet(entries, parallel=parallel, resume=resume, stop=stop, told=told)
+        return await run_fleet(
+            entries,
+            parallel=parallel,
+            resume=resume,
+            stop=stop,
+            told=told,
+            next_command=partial(_next_command, file),
+        )
 
 
 def _on_cluster(
@@ -161,15 +173,16 @@ def _on_cluster(
 
 
 def _stop(said: str) -> NoReturn:
-    click.echo(f"salesmap-async: stopped; {said}.", err=True)
+    say(f"salesmap-async: stopped; {said}.", err=True)
     raise SystemExit(130) from None
 
 
 def _teller(*, as_json: bool) -> Callable[[Outcome], None]:
     def told(outcome: Outcome) -> None:
-        if not as_json:
-            with suppress(OSError):
-                click.echo(printable(f"{outcome.name}: {_said(outcome)}"), err=True)
+        said = () if as_json else (_said(outcome),)
+        with suppress(OSError):
+            for each in (*said, *(f"warning: {problem}" for problem in outcome.warnings)):
+                show(f"{outcome.name}: {local(each)}", err=True)
 
     return told
 
@@ -198,7 +211,11 @@ class _OnWorker:
         async def one() -> Outcome:
             [entry] = _entries(Path(self.file), [name], None)
             return await run_entry(
-                entry, resume=True, only_unpublished=self.only_unpublished, stop=Stop()
+                entry,
+                resume=True,
+                only_unpublished=self.only_unpublished,
+                stop=Stop(),
+                next_command=partial(_next_command, Path(self.file)),
             )
 
         with _places.setdefault(self.parallel, threading.BoundedSemaphore(self.parallel)):
@@ -217,13 +234,13 @@ def _tell(file: Path, outcomes: Sequence[Outcome]) -> None:
     """Print one line for each that is published, and a paragraph for each that is not."""
     good = [each for each in outcomes if not each.exit_code]
     for each in good:
-        click.echo(printable(f"{each.name}: {_said(each)}"))
+        show(f"{each.name}: {local(_said(each))}")
     for each in outcomes:
         if each.exit_code:
             parts = (_said(each), each.cure[:1].upper() + each.cure[1:])
-            said = " ".join(f"{part}." for part in parts if part)
-            click.echo(printable(f"{each.name}: {said} Next: {_next_command(file, each)}"))
-    click.echo(f"{len(good)} of {len(outcomes)} workspaces are published.")
+            said = [f"{local(part)}." for part in parts if part]
+            show(" ".join((f"{each.name}:", *said, local(f"Next: {_next_command(file, each)}"))))
+    say(f"{len(good)} of {len(outcomes)} workspaces are published.")
 
 
 def _next_command(file: Path, outcome: Outcome) -> str:
@@ -241,4 +258,5 @@ def _as_json(file: Path, outcome: Outcome) -> dict[str, Any]:
         "seconds": outcome.seconds,
         "error": outcome.error or None,
         "next": _next_command(file, outcome) if outcome.exit_code else None,
+        "warnings": list(outcome.warnings),
     }

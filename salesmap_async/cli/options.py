@@ -14,10 +14,14 @@ from typing import Any, TypeVar, get_args
 
 import click
 
+from salesmap_async.cli.console import warn
+from salesmap_async.commandline import default_of
 from salesmap_async.errors import UsageError
+from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.settings import (
     PATH_FIELDS,
     Secret,
+    Settings,
     WebformPeople,
     option_fields,
     option_flag,
@@ -54,6 +58,24 @@ def token_file_option(command: _Command) -> _Command:
         show_envvar=True,
         help="File that holds the token; else the variable SALESMAP_TOKEN.",
     )(command)
+
+
+def json_option(command: _Command) -> _Command:
+    """Add --json; `docs --schema COMMAND` shows what comes."""
+    return click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        help="Print JSON, in English, and nothing else to standard output.",
+    )(command)
+
+
+def with_sandbox_db(settings: Settings) -> Settings:
+    """Let a run of the built-in workspace publish to a DB of its own, where none is named."""
+    usual: Path = default_of("db_path")
+    if settings.db_path != usual:
+        return settings
+    return dataclasses.replace(settings, db_path=usual.with_name(SANDBOX_DB.name))
 
 
 _UNITS = {"m": "minutes", "h": "hours", "d": "days"}
@@ -93,7 +115,7 @@ def read_token(token_file: Path | None) -> Secret | None:
         raise UsageError(f"--token-file {token_file} cannot be read: {why}") from None
     if os.name == "posix" and token_file.stat().st_mode & (stat.S_IRWXG | stat.S_IRWXO):
         said = f"other accounts can read {token_file}: `chmod 600` it"
-        click.echo(f"salesmap-async: warning: {said}", err=True)
+        warn(said)
     token = Secret(text)
     _check_token_text(token, f"--token-file {token_file}")
     return token

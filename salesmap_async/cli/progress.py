@@ -19,11 +19,13 @@ from rich.progress import (
     ProgressColumn,
     Task,
     TaskID,
+    TaskProgressColumn,
     TextColumn,
-    TimeRemainingColumn,
 )
+from rich.table import Column
 from rich.text import Text
 
+from salesmap_async.cli.language import local
 from salesmap_async.events import (
     CheckpointCommitted,
     Event,
@@ -32,13 +34,16 @@ from salesmap_async.events import (
     Note,
     RunEnded,
     RunStarted,
+    Step,
     TableFinished,
     TableProgress,
     ignore,
 )
-from salesmap_async.run.log import describe
+from salesmap_async.run.log import describe, printable
 
 LINE_INTERVAL_S = 10.0
+_NAME_WIDTH = 20
+_BAR_WIDTH = 22
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,24 +119,38 @@ class Lines:
             self._say(f"INFO {event.table}: {event.rows} rows on {event.pages} pages so far")
 
     def _say(self, line: str) -> None:
-        self._console.print(Text(line), soft_wrap=True)
+        self._console.print(Text(printable(local(line))), soft_wrap=True)
 
 
 class Bars:
-    """A bar per table, the state of the 429 gate below, everything else as lines above."""
+    """One bar for the whole run with the time that is left, below it a bar per table, then the
+    state of the 429 gate; everything else as lines above. It all fits into 80 columns.
+    """
 
     def __init__(self, console: Console, *, verbose: bool) -> None:
         self._verbose = verbose
         self._gate = _GateLine()
-        self._progress = Progress(
-            TextColumn("{task.description}", markup=False),
-            BarColumn(bar_width=30),
-            _Counts(),
-            TimeRemainingColumn(compact=True),
+        self._whole = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(width=_NAME_WIDTH)),
+            BarColumn(bar_width=_BAR_WIDTH),
+            TextColumn("{task.fields[rows]:>9,} " + local("rows"), markup=False),
+            TaskProgressColumn(show_speed=False),
+            _TimeLeft(),
             console=console,
         )
-        self._tasks: dict[str, TaskID] = {}
-        self.live = Live(Group(self._progress, self._gate), console=console, transient=False)
+        self._tables = Progress(
+            TextColumn("{task.description}", markup=False, table_column=Column(width=_NAME_WIDTH)),
+            BarColumn(bar_width=_BAR_WIDTH),
+            _Counts(),
+            console=console,
+        )
+        self._task_of: dict[str, TaskID] = {}
+        self._rows: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
+        self._total = self._whole.add_task(local("whole run"), total=None, rows=0)
+        self.live = Live(
+            Group(self._whole, self._tables, self._gate), console=console, transient=False
+        )
 
     def __call__(self, event: Event) -> None:
         match event:
@@ -140,14 +159,12 @@ class Bars:
             case TableProgress():
                 self._update(event.table, event.rows, event.pages)
             case TableFinished():
-                self._update(event.table, event.rows, event.pages)
-                self._progress.update(self._task(event.table), total=max(event.rows, 1))
-                if event.rows == 0:
-                    self._progress.update(self._task(event.table), completed=1)
-                if event.state == "failed":
-                    self._say(event)
+                self._finish(event)
             case GateClosed():
                 self._gate.close(event.wait_s)
+            case Step():
+                self._whole.update(self._total, description=local("publishing"))
+                self._say(event)
             case RunEnded():
                 return  # the command prints its own paragraph
             case CheckpointCommitted() | Note():
@@ -159,27 +176,63 @@ class Bars:
     def _add_bars(self, event: RunStarted) -> None:
         self._say(event)
         for table in event.tables:
-            self._tasks[table] = self._progress.add_task(
-                table, total=event.expected_rows.get(table) or None, rows=0, pages=0
+            expected = event.expected_rows.get(table, 0)
+            self._expected[table] = expected
+            self._task_of[table] = self._tables.add_task(
+                _cut(table), total=expected or None, rows=0, pages=0
             )
-
-    def _task(self, table: str) -> TaskID:
-        return self._tasks[table]
+        self._show_whole()
 
     def _update(self, table: str, rows: int, pages: int) -> None:
-        self._progress.update(self._task(table), completed=rows, rows=rows, pages=pages)
+        self._rows[table] = rows
+        self._tables.update(self._task_of[table], completed=rows, rows=rows, pages=pages)
+        self._show_whole()
+
+    def _finish(self, event: TableFinished) -> None:
+        self._expected[event.table] = event.rows
+        self._update(event.table, event.rows, event.pages)
+        total = max(event.rows, 1)
+        self._tables.update(self._task_of[event.table], total=total, completed=event.rows or 1)
+        if event.state == "failed":
+            self._say(event)
+
+    def _show_whole(self) -> None:
+        """Show all tables together; without an earlier snapshot nobody knows how much is left."""
+        rows = sum(self._rows.values())
+        known = any(self._expected.values())
+        expected = sum(
+            max(self._rows.get(table, 0), count) for table, count in self._expected.items()
+        )
+        self._whole.update(
+            self._total, completed=rows, total=max(expected, 1) if known else None, rows=rows
+        )
 
     def _say(self, event: Event) -> None:
-        self.live.console.print(Text(describe(event)), soft_wrap=True)
+        self.live.console.print(Text(printable(local(describe(event)))), soft_wrap=True)
+
+
+def _cut(name: str) -> str:
+    return name if len(name) <= _NAME_WIDTH else f"{name[: _NAME_WIDTH - 1]}…"
+
+
+class _TimeLeft(ProgressColumn):
+    """How long the rest takes at the present rate; nothing where that is unknown."""
+
+    def render(self, task: Task) -> Text:
+        if task.total is None or task.time_remaining is None or task.finished:
+            return Text("")
+        minutes, seconds = divmod(int(task.time_remaining), 60)
+        hours, minutes = divmod(minutes, 60)
+        left = f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
+        return Text(local(f"{left} left"))
 
 
 class _Counts(ProgressColumn):
-    """Rows, pages and rate of one table."""
+    """Rows and pages of one table."""
 
     def render(self, task: Task) -> Text:
-        rate = f"{task.speed:,.0f} rows/s" if task.speed else ""
         rows, pages = task.fields["rows"], task.fields["pages"]
-        return Text(f"{rows:>8,} rows {pages:>6,} pages {rate:>13}")
+        return Text(f"{rows:>9,} {local('rows')} {pages:>6,} {local('pages')}")
 
 
 class _GateLine:
@@ -193,4 +246,5 @@ class _GateLine:
 
     def __rich__(self) -> Text:
         left_s = self._open_at - time.monotonic()
-        return Text(f"429: waiting {left_s:.0f} s" if left_s > 0 else "", style="yellow")
+        said = local(f"429: waiting {left_s:.0f} s") if left_s > 0 else ""
+        return Text(said, style="yellow")

@@ -5,35 +5,41 @@ from __future__ import annotations
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.text import Text
 
+from salesmap_async.cli import as_json as answers
+from salesmap_async.cli.console import say
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import size
-from salesmap_async.cli.options import path_options
+from salesmap_async.cli.help import command
+from salesmap_async.cli.options import json_option, path_options
 from salesmap_async.commandline import path_command
 from salesmap_async.operate.leftovers import bytes_of
 from salesmap_async.operate.prune import Pruned
 from salesmap_async.operate.prune import prune as prune_leftovers
 from salesmap_async.paths import timeline_path
-from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
 
 
-@click.command()
+@command()
 @path_options
+@json_option
 @click.option("--dry-run", is_flag=True, help="Only say what would be removed.")
-def prune(dry_run: bool, **options: Any) -> None:
-    """Remove work DBs, kept copies and temporary files of runs that are published or abandoned.
+def prune(as_json: bool, dry_run: bool, **options: Any) -> None:
+    """Remove what published and abandoned runs have left.
+
+    That is work DBs, kept copies and temporary files.
 
     A run is abandoned when it is unfinished and a run of its kind (full, web forms only) that
     started later has been published. Backups, logs and the history stay.
     """
-    with explaining() as attempt:
+    with explaining(as_json=as_json) as attempt:
         settings = attempt.settings = Settings(**options)
         found = prune_leftovers(settings, dry_run=dry_run)
+        if as_json:
+            answers.print_json(answers.pruned(found, dry_run=dry_run))
+            return
         for line in (*_lines(settings, found, dry_run=dry_run), *_about_timeline(settings)):
-            Console(highlight=False).print(Text(printable(line)), soft_wrap=True)
+            say(line)
 
 
 def _about_timeline(settings: Settings) -> list[str]:

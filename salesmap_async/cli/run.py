@@ -3,34 +3,47 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from salesmap_async.cli.as_json import print_json, published
+from salesmap_async.cli.console import say_if_possible, warn
 from salesmap_async.cli.explain import explaining, next_arguments
+from salesmap_async.cli.help import command
 from salesmap_async.cli.options import (
     evolve_option,
     fields_option,
+    json_option,
     read_token,
     settings_options,
     token_file_option,
+    with_sandbox_db,
 )
 from salesmap_async.cli.signals import ignore_signals
 from salesmap_async.commandline import path_command, run_command, same_command_again
-from salesmap_async.errors import DamagedError, SalesmapError, UsageError
+from salesmap_async.errors import (
+    DamagedError,
+    SalesmapError,
+    StoppedError,
+    UsageError,
+    exit_code_of,
+)
 from salesmap_async.first_moments import end_quietly_on_signals
 from salesmap_async.paths import SANDBOX_DB
-from salesmap_async.settings import Secret, Settings, option_fields, usual_value
+from salesmap_async.settings import Secret, Settings, option_fields
 
 if TYPE_CHECKING:
     from salesmap_async.cli.progress import Verbosity
+    from salesmap_async.notify.notifier import Notifier
     from salesmap_async.run.snapshot import RunReport
 
 SANDBOX_RECORDS = 3000
 
 
-@click.command()
+@command()
 @settings_options(option_fields())
 @token_file_option
 @click.option(
@@ -46,6 +59,7 @@ SANDBOX_RECORDS = 3000
     help="Bars, or plain lines; default: bars on a terminal.",
 )
 @click.option("--quiet", is_flag=True, help="Print nothing but errors and the summary.")
+@json_option
 @click.option("-v", "--verbose", is_flag=True, help="Print every checkpoint and note.")
 def run(
     token_file: Path | None,
@@ -54,10 +68,13 @@ def run(
     fields: str | None,
     progress: bool | None,
     quiet: bool,
+    as_json: bool,
     verbose: bool,
     **options: Any,
 ) -> None:
-    """Read the whole workspace and publish it as one SQLite file, complete or not at all.
+    """Read the whole workspace and publish it as one SQLite file.
+
+    It is complete or not at all.
 
     Tables that a run does not read are carried over from the present DB, and the manifest says
     from which run. A resume remembers what to read, the DB and the base URL, and takes the rest
@@ -68,30 +85,68 @@ def run(
     import asyncio
 
     from salesmap_async.cli.progress import Verbosity
-    from salesmap_async.cli.summary import show_summary
+    from salesmap_async.cli.summary import show_summary, summary_lines
+    from salesmap_async.notify.notifier import Notifier
+    from salesmap_async.operate.metrics import write_metrics_after_run
+    from salesmap_async.operate.upkeep import tidy_up
 
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
-    with explaining() as attempt:
-        settings = Settings(**options, token=None if sandbox else read_token(token_file))
+    with explaining(as_json=as_json) as attempt:
+        settings = Settings(**options)
+        notifier = Notifier(settings, warn=warn)
+        attempt.told = lambda *failure: _tell_failure(notifier, settings, *failure)
+        settings = dataclasses.replace(settings, token=None if sandbox else read_token(token_file))
         for option, given in (("--evolve", days), ("--fields", fields)):
             if given and not sandbox:
                 said = f"{option} changes the built-in workspace only"
                 raise UsageError(said, cure="add --sandbox")
         invented = _Invented(days=days, is_plain=fields == "plain") if sandbox else None
-        if sandbox and settings.db_path == usual_value("db_path"):
-            settings = dataclasses.replace(settings, db_path=SANDBOX_DB)
+        if sandbox:
+            settings = with_sandbox_db(settings)
         attempt.settings = settings
         attempt.next_command = lambda error: _next_command(
             error, settings, sandbox=sandbox, token_file=token_file
         )
+        notifier.started()
         try:
             report = asyncio.run(_snapshot(settings, verbosity, invented))
         except asyncio.CancelledError:  # a second signal before the run had begun
-            click.echo("salesmap-async: stopped; nothing was touched.", err=True)
+            say_if_possible("salesmap-async: stopped; nothing was touched.")
+            stopped = StoppedError("stopped; nothing was touched", signal_number=signal.SIGINT)
+            attempt.told(stopped, str(stopped), same_command_again())
             raise SystemExit(130) from None
+        except Exception as error:
+            if not isinstance(error, SalesmapError):  # a fault of this program is told too
+                fault = SalesmapError(f"{type(error).__name__}: {error}")
+                attempt.told(fault, str(fault), same_command_again())
+            raise
         finally:
             ignore_signals()  # it is over: what comes now is too late to stop anything
-    show_summary(report)
+    for problem in (*tidy_up(settings), write_metrics_after_run(settings)):
+        warn(problem)
+    if as_json:
+        print_json(published(report))
+    else:
+        show_summary(report)
+    notifier.published("\n".join(summary_lines(report)))
+
+
+def _tell_failure(
+    notifier: Notifier, settings: Settings, error: SalesmapError, said: str, command: str
+) -> None:
+    from salesmap_async.notify.notifier import Failure
+    from salesmap_async.operate.metrics import write_metrics_after_run
+
+    warn(write_metrics_after_run(settings))
+    notifier.failed(
+        Failure(
+            run_tag=error.run.run_tag if error.run else "",
+            exit_code=exit_code_of(error),
+            reason=str(error),
+            said=said,
+            next_command=command,
+        )
+    )
 
 
 def _next_command(

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import click
 
+from salesmap_async.cli.console import say
+from salesmap_async.cli.help import command
 from salesmap_async.cli.options import evolve_option, fields_option
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
 from salesmap_async.sandbox import (
@@ -21,7 +23,7 @@ from salesmap_async.sandbox import (
 )
 
 
-@click.command()
+@command()
 @click.option(
     "--port",
     type=click.IntRange(0, 65535),
@@ -105,7 +107,7 @@ def sandbox(
     token: str,
     arrivals: Path | None,
 ) -> None:
-    """Serve an invented workspace like the Salesmap API does, until Ctrl-C.
+    """Serve an invented workspace like the Salesmap API does.
 
     For trying things out: start it with `--records 20000 --latency 0.3`, then
     `run --base-url http://127.0.0.1:8765/api/v2` with the token that it prints.
@@ -129,16 +131,16 @@ def sandbox(
             faults=load_faults(faults_file) if faults_file else (),
             quota=not no_quota,
             token=token,
-            announce=lambda url: click.echo(_greeting(url, token)),
+            announce=lambda url: say(_greeting(url, token)),
             quota_used_by_others=used_by_others,
             arrivals_log=arrivals,
         )
         asyncio.run(serving)
     except SalesmapError as error:
-        click.echo(f"salesmap-async: {error}", err=True)
+        say(f"salesmap-async: {error}", err=True)
         raise SystemExit(exit_code_of(error)) from None
     except KeyboardInterrupt:
-        click.echo("stopped")
+        say("stopped")
 
 
 def _greeting(url: str, token: str) -> str:

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 import click
 from rich.text import Text
 
-from salesmap_async.cli.console import table_console
+from salesmap_async.cli.console import say, table_console
 from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.help import command
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from salesmap_async.search.find import Found
 
 
-@click.command()
+@command()
 @click.argument("term")
 @path_options
 @click.option(
@@ -43,7 +44,7 @@ if TYPE_CHECKING:
 )
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 def search(term: str, tables: tuple[str, ...], limit: int, as_json: bool, **options: Any) -> None:
-    """Find a word in organizations, people, deals, leads and memos.
+    """Find a word in organizations, people, deals and memos.
 
     People are found by e-mail address and phone number too. Spaces do not count: 가상전자 finds
     가상 전자. Of several words all must be there. The first search in a new snapshot makes an index
@@ -60,7 +61,7 @@ def search(term: str, tables: tuple[str, ...], limit: int, as_json: bool, **opti
         for each in found:
             console.print(Text(printable(_line(each))), soft_wrap=True)
         if not found:
-            console.print(Text(printable(f"nothing holds {term!r}")))
+            say(f"nothing holds {term!r}")
 
 
 def _search(settings: Settings, term: str, tables: tuple[str, ...], limit: int) -> list[Found]:

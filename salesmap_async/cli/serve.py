@@ -12,7 +12,9 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
+from salesmap_async.cli.console import say
 from salesmap_async.cli.explain import explaining
+from salesmap_async.cli.help import command
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import how_to_install
 from salesmap_async.dashboard.variables import DB_PATH, PASSWORD
@@ -26,7 +28,7 @@ _OF_RELAYS = (
 )
 
 
-@click.command()
+@command()
 @path_options
 @click.option(
     "--host",
@@ -90,7 +92,7 @@ def serve(
     open_browser: bool | None,
     **paths: Any,
 ) -> None:
-    """Show the snapshot in a browser, read-only, until Ctrl-C."""
+    """Show the snapshot in a browser, read-only."""
     with explaining():
         if auth_token_file and _source_of("auth_token") is ParameterSource.COMMANDLINE:
             raise UsageError("--auth-token and --auth-token-file are two tokens: give one of them")
@@ -137,7 +139,7 @@ def _serve(
         ) from None
     app = create_app(settings, config=read_config(config_file), access=access)
     serve_app(app, host, port, announce=announce)
-    click.echo("stopped")
+    say("stopped")
 
 
 def _announcer(
@@ -151,7 +153,7 @@ def _announcer(
     def announce(url: str, for_others: str | None) -> None:
         others = f" (others: {for_others}{query})" if for_others else ""
         of_relays = _OF_RELAYS if is_open else ""
-        click.echo(f"serving {db_path} on {url}{query}{others}; stop with Ctrl-C{of_relays}")
+        say(f"serving {db_path} on {url}{query}{others}; stop with Ctrl-C{of_relays}")
         if open_browser:
             webbrowser.open(url + query)
 
@@ -161,7 +163,7 @@ def _announcer(
 def _with_db_path_of_environment(paths: dict[str, Any]) -> dict[str, Any]:
     """Let DB_PATH, which the app under other servers obeys, name the DB where no option does."""
     named = os.environ.get(DB_PATH)
-    is_free = _source_of("db_path") is ParameterSource.DEFAULT
+    is_free = _source_of("db_path") in (ParameterSource.DEFAULT, ParameterSource.DEFAULT_MAP)
     return paths | {"db_path": Path(named)} if named and is_free else paths
 
 

@@ -4,26 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 from rich.table import Table
-from rich.text import Text
 
-from salesmap_async.cli.console import table_console
+from salesmap_async.cli.as_json import print_json
+from salesmap_async.cli.as_json import status as as_json_of
+from salesmap_async.cli.console import cell, labelled, say, show, table_console
 from salesmap_async.cli.explain import explaining
 from salesmap_async.cli.figures import age, clock, number, size
-from salesmap_async.cli.options import duration, path_options
+from salesmap_async.cli.help import command
+from salesmap_async.cli.language import local
+from salesmap_async.cli.options import duration, json_option, path_options
 from salesmap_async.commandline import path_command, run_command
 from salesmap_async.operate.freshness import freshness, too_old
 from salesmap_async.operate.look import SnapshotFile
+from salesmap_async.operate.metrics import write_metrics
 from salesmap_async.operate.runs import KILLED, RUNNING, RunEntry
 from salesmap_async.operate.status import Checkpoint, Status, TableState, read_status
 from salesmap_async.operate.timeline import TimelineLook
 from salesmap_async.paths import SANDBOX_DB
 from salesmap_async.run.history import NOT_STARTED, PUBLISHED
-from salesmap_async.run.log import printable
 from salesmap_async.settings import Settings
+
+if TYPE_CHECKING:
+    from rich.console import JustifyMethod
 
 _LABEL_WIDTH = 12
 _ENDS = {
@@ -39,9 +46,17 @@ _ENDS = {
 }
 
 
-@click.command()
+@command()
 @click.argument("run_tag", required=False)
 @path_options
+@json_option
+@click.option(
+    "--metrics-file",
+    type=click.Path(path_type=Path),
+    envvar="SALESMAP_METRICS_FILE",
+    show_envvar=True,
+    help="Write the state there too, as Prometheus reads text files.",
+)
 @click.option(
     "--check",
     is_flag=True,
@@ -54,46 +69,61 @@ _ENDS = {
     show_default=True,
     help="With --check: how old the data may be, like 90m, 26h or 2d.",
 )
-def status(run_tag: str | None, check: bool, max_age: timedelta, **options: Any) -> None:
-    """Show what is left of the last run, or of RUN_TAG, and the exact next command.
+def status(
+    run_tag: str | None,
+    as_json: bool,
+    metrics_file: Path | None,
+    check: bool,
+    max_age: timedelta,
+    **options: Any,
+) -> None:
+    """Show what is left of the last run, and what to type next.
 
     It looks at final DB, backup, checkpoint, temporary files, manifest and web forms. It is safe
     while a run is at work.
     """
-    with explaining() as attempt:
+    with explaining(as_json=as_json) as attempt:
         settings = attempt.settings = Settings(**options)
         attempt.next_command = lambda _error: path_command(settings, "status")
         found = read_status(settings, run_tag)
-        if check:
-            _check(found, max_age)
-            return
-        console = table_console()
-        for line in _lines(found):
-            console.print(Text(printable(line)), soft_wrap=True)
-        if _worth_a_table(found):
-            console.print()
-            console.print(_table(found))
-        console.print()
-        for line in (found.advice.why, f"Next: {_next_command(found)}"):
-            console.print(Text(printable(line)), soft_wrap=True)
-
-
-def _check(found: Status, max_age: timedelta) -> None:
-    """Print whether the data is as fresh as wanted; exit with 1 where it is not."""
-    problem = too_old(found.final, max_age, now=datetime.now(UTC))
-    said = tuple(freshness(found.final, found.history))
-    words = " ".join(said) if not problem else f"{problem}. Next: {_next_command(found)}"
-    click.echo(printable(f"{'PROBLEM' if problem else 'OK'}: {words}"))
+        if metrics_file is not None:
+            write_metrics(metrics_file, found)
+        problem = too_old(found.final, max_age, now=datetime.now(UTC)) if check else ""
+        if as_json:
+            print_json(as_json_of(found, problem=problem, next_command=_next_command(found)))
+        elif check:
+            _say_check(found, problem)
+        else:
+            _show(found)
     if problem:
         raise SystemExit(1)
 
 
+def _show(found: Status) -> None:
+    console = table_console()
+    for line in _lines(found):
+        show(line)
+    if _worth_a_table(found):
+        console.print()
+        console.print(_table(found))
+    console.print()
+    for line in (found.advice.why, f"Next: {_next_command(found)}"):
+        say(line)
+
+
+def _say_check(found: Status, problem: str) -> None:
+    """Print whether the data is as fresh as wanted."""
+    said = tuple(freshness(found.final, found.history))
+    lines = said if not problem else (f"{problem}.", f"Next: {_next_command(found)}")
+    show(" ".join((local("PROBLEM:" if problem else "OK:"), *map(local, lines))))
+
+
 def _lines(found: Status) -> Iterator[str]:
     freshness_lines = tuple(freshness(found.final, found.history))
-    yield from freshness_lines
+    yield from map(local, freshness_lines)
     if freshness_lines:
         yield ""
-    yield from _about_the_run(found)
+    yield from map(local, _about_the_run(found))
     yield ""
     sections = (
         ("final DB", _final_db(found)),
@@ -106,7 +136,7 @@ def _lines(found: Status) -> Iterator[str]:
     )
     for label, lines in sections:
         for line in lines:
-            yield f"{label:<{_LABEL_WIDTH}}{line}"
+            yield labelled(label, line, _LABEL_WIDTH)
             label = ""
 
 
@@ -277,10 +307,11 @@ def _table(found: Status) -> Table:
     unfinished = any(each.state != "done" for each in tables)
     for heading in [*headings, "goes on after"] if unfinished else headings:
         numeric = heading in ("pages", "rows")
-        table.add_column(heading, justify="right" if numeric else "left", no_wrap=numeric)
+        justify: JustifyMethod = "right" if numeric else "left"
+        table.add_column(local(heading), justify=justify, no_wrap=numeric)
     for each in tables:
-        cells = [each.table, each.state, number(each.pages), number(each.rows)]
-        after = [Text(printable(_goes_on_after(each)))] if unfinished else []
+        cells = [each.table, local(each.state), number(each.pages), number(each.rows)]
+        after = [cell(_goes_on_after(each))] if unfinished else []
         table.add_row(*cells, *after)
     return table
 

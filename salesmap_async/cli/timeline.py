@@ -15,15 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from salesmap_async.cli.console import say
 from salesmap_async.cli.explain import explaining
-from salesmap_async.cli.figures import size
-from salesmap_async.cli.options import path_options
+from salesmap_async.cli.figures import clock, offset, size
+from salesmap_async.cli.help import HelpfulCommand
+from salesmap_async.cli.options import json_option, path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import RunLockedError, SalesmapError, UsageError
 from salesmap_async.paths import timeline_path
 from salesmap_async.run.log import printable
 from salesmap_async.seoul import day_named, end_of
 from salesmap_async.settings import Settings
+from salesmap_async.times import moment_of
 
 if TYPE_CHECKING:
     from salesmap_async.timeline.lives import Event
@@ -45,7 +48,7 @@ def timeline() -> None:
     """
 
 
-@timeline.command("as-of")
+@timeline.command("as-of", cls=HelpfulCommand)
 @click.argument("word", metavar="DATE|RUN_TAG")
 @path_options
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="DB file to write.")
@@ -66,15 +69,15 @@ def as_of(word: str, out: Path, force: bool, **options: Any) -> None:
             state = state_named(states_of(connection), word)
         _check_out(settings, out, force=force)
         forgotten = rebuild(path, state, out.absolute())
-        click.echo(f"{out}: the snapshot of run {state.run_tag}, read {state.at}")
+        say(f"{out}: the snapshot of run {state.run_tag}, read {clock(moment_of(state.at))}")
         if forgotten:
-            click.echo(
+            say(
                 f"Records were forgotten since in {', '.join(forgotten)}: the fingerprints of "
                 "these tables in its manifest no longer hold; all others are compared and right."
             )
 
 
-@timeline.command()
+@timeline.command(cls=HelpfulCommand)
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 @path_options
@@ -89,7 +92,7 @@ def show(table: str, record_id: str, format_: str, **options: Any) -> None:
             _write(life_of(connection, table, record_id), format_)
 
 
-@timeline.command()
+@timeline.command(cls=HelpfulCommand)
 @path_options
 @click.option(
     "--since", metavar="SPAN|DATE", help="7d, 12h, 2w, or a day: 2026-01-31. Default: everything."
@@ -97,7 +100,9 @@ def show(table: str, record_id: str, format_: str, **options: Any) -> None:
 @click.option("--table", "tables", multiple=True, metavar="TABLE", help="Only this; repeatable.")
 @click.option("--field", "fields", multiple=True, metavar="FIELD", help="Only this; repeatable.")
 @_FORMAT
+@json_option
 def log(
+    as_json: bool,
     since: str | None,
     tables: tuple[str, ...],
     fields: tuple[str, ...],
@@ -111,10 +116,13 @@ def log(
 
         with timeline_opened(timeline_path(settings.db_path)) as connection:
             moment = None if since is None else _moment(since)
-            _write(log_of(connection, since=moment, tables=tables, fields=fields), format_)
+            _write(
+                log_of(connection, since=moment, tables=tables, fields=fields),
+                "json" if as_json else format_,
+            )
 
 
-@timeline.command()
+@timeline.command(cls=HelpfulCommand)
 @path_options
 def build(**options: Any) -> None:
     """Feed the backups that are there, oldest first, then the final DB."""
@@ -128,13 +136,13 @@ def build(**options: Any) -> None:
             fed = build_timeline(
                 settings.paths("timeline"),
                 was_run=lambda tag: settings.paths(tag).has_traces(),
-                told=lambda path, state: click.echo(f"fed: {path.name}, run {state.run_tag}"),
+                told=lambda path, state: say(f"fed: {path.name}, run {state.run_tag}"),
             )
         if not fed:
-            click.echo("The timeline has everything that is there.")
+            say("The timeline has everything that is there.")
 
 
-@timeline.command()
+@timeline.command(cls=HelpfulCommand)
 @click.argument("table")
 @click.argument("record_id", metavar="ID")
 @path_options
@@ -153,17 +161,17 @@ def forget(table: str, record_id: str, **options: Any) -> None:
         _check_there(path)
         with run_lock(settings.db_path):
             states = forget_record(path, table, record_id)
-        click.echo(
+        say(
             f"{record_id} of {table} is forgotten in {states} states; the fingerprints of {table} "
             "in their manifests no longer hold."
         )
-        click.echo(
+        say(
             f"{settings.db_path.name} and its {len(list_backups(settings))} backups may still hold "
             "it; while it is in the CRM the next run feeds it again."
         )
 
 
-@timeline.command()
+@timeline.command(cls=HelpfulCommand)
 @path_options
 @click.option(
     "--keep-days", type=click.IntRange(1), required=True, help="States read since then stay."
@@ -179,9 +187,7 @@ def prune(keep_days: int, **options: Any) -> None:
         before = path.stat().st_size
         with run_lock(settings.db_path):
             gone = prune_states(path, datetime.now(UTC) - timedelta(days=keep_days))
-        click.echo(
-            f"{gone} states removed; {path.name}: {size(before)} -> {size(path.stat().st_size)}"
-        )
+        say(f"{gone} states removed; {path.name}: {size(before)} -> {size(path.stat().st_size)}")
 
 
 @contextmanager
@@ -285,7 +291,16 @@ def _line(event: Event) -> str:
         "changed": f"{event.field}: {_short(event.old)} -> {_short(event.new)}",
     }
     who = " ".join(str(each) for each in (event.table, event.id, event.name) if each is not None)
-    return f"{event.state.at[:16]} {event.state.run_tag} | {who} | {words[event.kind]}"
+    return f"{_when(event)} {event.state.run_tag} | {who} | {words[event.kind]}"
+
+
+def _when(event: Event) -> str:
+    """Return when the state was read, on this machine's clock, with its offset."""
+    at = moment_of(event.state.at)
+    if at is None:
+        return event.state.at
+    here = at.astimezone()
+    return f"{here:%Y-%m-%d %H:%M}{offset(here)}"
 
 
 def _short(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The manual: pages in Markdown that are shipped with the package."""
+"""The manual: pages in Markdown and schemas of the JSON, shipped with the package."""
 
 from __future__ import annotations
 
@@ -16,6 +16,19 @@ PAGES: dict[str, str] = {
     "performance": "performance.md",
 }
 """Name of a page -> its file. The runbook is in Korean."""
+
+
+SCHEMAS = (
+    "run", "status", "doctor", "restore", "prune", "runs", "timeline-log", "fleet-status",
+    "fleet-run",
+)  # fmt: skip
+"""Commands whose --json has a JSON Schema, by the name of its file."""
+
+
+def read_schema(name: str) -> str:
+    """Return a JSON Schema of SCHEMAS."""
+    folder = resources.files(__package__) / "schemas"
+    return (folder / f"{name}.json").read_text(encoding="utf-8")
 
 
 def read_page(name: str) -> str:

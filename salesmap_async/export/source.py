@@ -12,6 +12,7 @@ from typing import Any, Literal
 from salesmap_async.errors import UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.published import oldest_read_in
+from salesmap_async.publish.sql_after import tables_made
 from salesmap_async.safe_sql import Result, SqlLimits, reading_safely
 from salesmap_async.sqlite_file import (
     column_types,
@@ -103,7 +104,8 @@ def open_source(
 
 
 def _chosen(connection: sqlite3.Connection, only: Sequence[str]) -> list[str]:
-    present = list(table_names(connection))
+    made = tables_made(connection)
+    present = [name for name in table_names(connection) if name not in made]
     wanted = [name.strip() for each in only for name in each.split(",") if name.strip()]
     if unknown := [name for name in wanted if name not in present]:
         raise UsageError(

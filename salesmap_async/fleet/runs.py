@@ -16,7 +16,10 @@ from typing import Literal
 
 from salesmap_async.errors import SalesmapError, UsageError, exit_code_of
 from salesmap_async.fleet.config import Entry
+from salesmap_async.notify.notifier import Failure, Notifier
+from salesmap_async.operate.metrics import write_metrics_after_run
 from salesmap_async.operate.runs import read_runs
+from salesmap_async.operate.upkeep import tidy_up
 from salesmap_async.run.history import PUBLISHED
 from salesmap_async.run.reading import Admit, any_workspace
 from salesmap_async.run.snapshot import take_snapshot
@@ -44,9 +47,12 @@ class Outcome:
     seconds: float | None = None
     error: str = ""
     cure: str = ""
+    warnings: tuple[str, ...] = ()
 
 
 Told = Callable[[Outcome], None]
+NextCommand = Callable[[Outcome], str]
+"""Returns what to type for a workspace that is not published."""
 
 
 class Workspaces:
@@ -68,7 +74,13 @@ class Workspaces:
 
 
 async def run_fleet(
-    entries: Sequence[Entry], *, parallel: int, resume: bool, stop: Stop, told: Told
+    entries: Sequence[Entry],
+    *,
+    parallel: int,
+    resume: bool,
+    stop: Stop,
+    told: Told,
+    next_command: NextCommand,
 ) -> list[Outcome]:
     """Take a snapshot of each entry, at most `parallel` at once; return what became of each.
 
@@ -84,6 +96,7 @@ async def run_fleet(
                 only_unpublished=resume,
                 stop=stop,
                 admit=partial(workspaces.admit, entry.name),
+                next_command=next_command,
             )
         told(outcome)
         return outcome
@@ -101,6 +114,7 @@ async def run_entry(
     resume: bool,
     only_unpublished: bool,
     stop: Stop,
+    next_command: NextCommand,
     admit: Admit = any_workspace,
 ) -> Outcome:
     """Take the snapshot of one entry; never raises a SalesmapError.
@@ -110,25 +124,70 @@ async def run_entry(
     """
     if stop.requested:
         return Outcome(name=entry.name, state="not begun", exit_code=130)
+    if only_unpublished:
+        try:
+            if await asyncio.to_thread(is_published, entry):
+                return Outcome(name=entry.name, state="left alone")
+        except SalesmapError as error:
+            return _failed(entry, error)
+    problems: list[str] = []
+    notifier = Notifier(entry.settings, warn=problems.append)
+    notifier.started()
+    outcome = await _outcome(entry, resume=resume, stop=stop, admit=admit)
+    await asyncio.to_thread(_follow_up, entry, outcome, notifier, next_command, problems.append)
+    return replace(outcome, warnings=tuple(filter(None, problems)))
+
+
+def _follow_up(
+    entry: Entry,
+    outcome: Outcome,
+    notifier: Notifier,
+    next_command: NextCommand,
+    warn: Callable[[str], None],
+) -> None:
+    """Tidy up after a published run, write its metrics, and tell those that want to know."""
+    if outcome.state == "published":
+        for problem in tidy_up(entry.settings):
+            warn(problem)
+    warn(write_metrics_after_run(entry.settings))
+    if outcome.state == "published":
+        rows = sum((outcome.rows or {}).values())
+        notifier.published(f"{entry.name} is published: run {outcome.run_tag}, {rows:,} rows")
+        return
+    command = next_command(outcome)
+    notifier.failed(
+        Failure(
+            run_tag=outcome.run_tag or "",
+            exit_code=outcome.exit_code,
+            reason=outcome.error,
+            said=f"{entry.name}: exit code {outcome.exit_code}: {outcome.error}. Next: {command}",
+            next_command=command,
+        )
+    )
+
+
+async def _outcome(entry: Entry, *, resume: bool, stop: Stop, admit: Admit) -> Outcome:
     try:
-        if only_unpublished and await asyncio.to_thread(is_published, entry):
-            return Outcome(name=entry.name, state="left alone")
         report = await take_snapshot(replace(entry.settings, resume=resume), stop=stop, admit=admit)
     except SalesmapError as error:
-        return Outcome(
-            name=entry.name,
-            state="failed",
-            exit_code=exit_code_of(error),
-            run_tag=error.run.run_tag if error.run else None,
-            error=str(error),
-            cure=error.cure,
-        )
+        return _failed(entry, error)
     return Outcome(
         name=entry.name,
         state="published",
         run_tag=report.run_tag,
         rows={row.table: row.row_count for row in report.tables},
         seconds=report.traffic.seconds,
+    )
+
+
+def _failed(entry: Entry, error: SalesmapError) -> Outcome:
+    return Outcome(
+        name=entry.name,
+        state="failed",
+        exit_code=exit_code_of(error),
+        run_tag=error.run.run_tag if error.run else None,
+        error=str(error),
+        cure=error.cure,
     )
 
 

@@ -236,7 +236,8 @@ def _final_db(final: SnapshotFile | None, path: Path, *, has_backup: bool) -> Fi
         return Finding(
             what=what,
             level="warning",
-            said=f"its snapshot is of {final.captured_at:%Y-%m-%d %H:%M} UTC, in the future",
+            said=f"its snapshot is of {final.captured_at.astimezone():%Y-%m-%d %H:%M %z}, in the "
+            "future",
             cure="set this machine's clock",
         )
     run = f"run {final.run_tag}" if final.run_tag else "another tool"

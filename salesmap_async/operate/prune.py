@@ -45,12 +45,12 @@ def prune(settings: Settings, *, dry_run: bool) -> tuple[Pruned, ...]:
             raise RunLockedError(
                 f"a run is working on {settings.db_path}", cure="wait for it to end, then try again"
             )
-        return _look(settings)
+        return look(settings)
     if not settings.db_path.parent.is_dir():
         return ()
     with run_lock(settings.db_path):
-        found = _look(settings)
-        refused = list(_remove(found))
+        found = look(settings)
+        refused = list(remove(found))
     if refused:
         raise SalesmapError(
             f"{len(refused)} files could not be removed: {'; '.join(refused)}",
@@ -73,7 +73,8 @@ def fate(run: RunEntry, *, superseded: bool) -> tuple[bool, str]:
     return False, f"{run.status}, and no later run is published"
 
 
-def _look(settings: Settings) -> tuple[Pruned, ...]:
+def look(settings: Settings) -> tuple[Pruned, ...]:
+    """Return every run that has left something. Hold the run lock."""
     found: list[tuple[RunEntry, str, tuple[Leftover, ...]]] = []
     for run in _known_runs(settings):
         paths = settings.paths(run.run_tag)
@@ -101,7 +102,7 @@ def _known_runs(settings: Settings) -> Iterator[RunEntry]:
     for run in fold(history_of(settings).of_tags(tags)):
         if run.line.final_db == str(settings.db_path):
             in_history.add(run.line.run_tag)
-            yield entry_of(run, settings)
+            yield entry_of(run, settings, with_rows=False)
     for tag in sorted(tags - in_history):
         values = _run_values(settings.paths(tag))
         if "db_path" in values:
@@ -137,7 +138,7 @@ def _is_its_own(leftover: Leftover, paths: RunPaths) -> bool:
     return kept is not None and paths.run_tag in (kept.run_tag, kept.webforms_tag)
 
 
-def _remove(found: tuple[Pruned, ...]) -> Iterator[str]:
+def remove(found: tuple[Pruned, ...]) -> Iterator[str]:
     """Delete what is to go; yield a line for each file that could not be deleted."""
     for run in found:
         for leftover in run.leftovers if run.remove else ():

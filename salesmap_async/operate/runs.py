@@ -149,8 +149,12 @@ def history_of(settings: Settings) -> History:
     return History(history_path(settings.log_dir))
 
 
-def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
-    """Return the entry of one run; what its lines leave open its checkpoint.json may tell."""
+def entry_of(run: FoldedRun, settings: Settings, *, with_rows: bool = True) -> RunEntry:
+    """Return the entry of one run; what its lines leave open its checkpoint.json may tell.
+
+    `with_rows`: also from the work DB; not while this process holds the run lock, for which it
+    would wait.
+    """
     line = run.line
     open_end = line.status == STARTED
     status = KILLED if open_end else line.status
@@ -159,7 +163,7 @@ def entry_of(run: FoldedRun, settings: Settings) -> RunEntry:
         mirror = read_mirror(settings.paths(line.run_tag).checkpoint_json) or {}
         if open_end and mirror.get("state") == PUBLISHED:
             status = PUBLISHED  # only its line in the history was torn
-        if rows is None and line.kind != RESTORE:
+        if with_rows and rows is None and line.kind != RESTORE:
             rows = _safe_rows(settings.paths(line.run_tag), mirror)
     started_at = moment_of(line.started_at)
     ended_at = None if open_end else moment_of(line.at)

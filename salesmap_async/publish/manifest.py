@@ -95,16 +95,22 @@ def write_run_info(connection: sqlite3.Connection, run_info: RunInfo) -> None:
 
 
 def read_one_row(
-    connection: sqlite3.Connection, table: str, *, where: str = "", value: str = ""
+    connection: sqlite3.Connection,
+    table: str,
+    *,
+    where: str = "",
+    value: str = "",
+    schema: str = "main",
 ) -> dict[str, Any]:
     """Return a row of a meta table as a dict; {} where the table, column or row is missing."""
-    names = [name for name, _ in column_types(connection, table)]
+    names = [name for name, _ in column_types(connection, table, schema)]
     if not names or (where and where not in names):
         return {}
     condition = f" WHERE {quoted(where)} = ?" if where else ""
     columns = ", ".join(map(quoted, names))
     row = connection.execute(
-        f"SELECT {columns} FROM {quoted(table)}{condition} LIMIT 1", (value,) if where else ()
+        f"SELECT {columns} FROM {quoted(schema)}.{quoted(table)}{condition} LIMIT 1",
+        (value,) if where else (),
     ).fetchone()
     return dict(zip(names, row, strict=True)) if row else {}
 

@@ -27,6 +27,7 @@ from salesmap_async.publish.gate import incomplete, shrunken
 from salesmap_async.publish.manifest import ManifestRow, RunInfo, write_reports
 from salesmap_async.publish.published import Published
 from salesmap_async.publish.replace import install, keep_aside
+from salesmap_async.publish.sql_after import SqlAfter, apply_sql_after
 from salesmap_async.publish.webform_swap import swap_webforms
 from salesmap_async.sqlite_file import remove_with_leftovers
 from salesmap_async.store.work_db import open_work_db, read_chains
@@ -39,7 +40,7 @@ class Publication:
     `published` tells about the present final DB (None: there is none). `back_up`: keep it before it
     is replaced; `keep_backups`: how many are kept then (None: none is deleted). `damage` says what
     is wrong with the present final DB, which then is no backup but kept as it is. `stop` raises to
-    end the work; after the swap it is not asked any more.
+    end the work; after the swap it is not asked any more. `sql_after` is run on the new snapshot.
     """
 
     paths: RunPaths
@@ -52,6 +53,7 @@ class Publication:
     tell: Listener
     stop: Callable[[], None]
     damage: str = ""
+    sql_after: SqlAfter | None = None
 
 
 def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
@@ -77,6 +79,13 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
         stop=publication.stop,
     )
     try:
+        if publication.sql_after is not None:
+            apply_sql_after(
+                publication.sql_after,
+                paths.building_db,
+                tell=publication.tell,
+                stop=publication.stop,
+            )
         _pass_gate(publication, manifest)
         write_reports(paths, manifest, publication.run_info, tell=publication.tell)
         fresh = _back_up(publication)

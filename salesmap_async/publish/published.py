@@ -15,6 +15,7 @@ from salesmap_async.errors import DamagedError, LockedError, StartRefusedError
 from salesmap_async.publish.damage import is_damage
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.schema import LINK_COLUMNS
+from salesmap_async.publish.sql_after import made_by_sql_after
 from salesmap_async.sqlite_file import (
     column_types,
     is_locked,
@@ -36,7 +37,8 @@ class Published:
 
     `is_snapshot`: it has a table of the CRM or says of which run it is, or it is empty; `is_ours`:
     this program wrote it. `oldest_read_utc`: when the reading of its oldest table began; a run of
-    some tables carries the others over. `added_by_others`: what stands in it that no run has made.
+    some tables carries the others over. `made_by_sql_after`: what a run's own SQL has made in it;
+    `added_by_others`: what stands in it that no run has made.
     """
 
     run_tag: str | None
@@ -51,6 +53,7 @@ class Published:
     fingerprint: str
     is_snapshot: bool
     is_ours: bool
+    made_by_sql_after: tuple[str, ...]
     added_by_others: tuple[str, ...]
 
 
@@ -129,9 +132,10 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
     """
     info = read_one_row(connection, "run_info")
     manifest = _manifest(connection)
+    made = made_by_sql_after(info)
     rows = {}
     for table in table_names(connection):
-        if table in META_TABLES:
+        if table in META_TABLES or f"table {table}" in made:
             continue
         said = None if recount or table == SUBMISSION_TABLE else manifest.get(table, {})
         count = said.get("row_count") if said else None
@@ -150,7 +154,12 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
         fingerprint=_fingerprint(info, manifest),
         is_snapshot=bool(info) or not rows or any(table in ALL_TABLES for table in rows),
         is_ours="version" in info,
-        added_by_others=_added_by_others(connection, {*manifest, *ALL_TABLES, *META_TABLES}),
+        made_by_sql_after=made,
+        added_by_others=tuple(
+            each
+            for each in _added_by_others(connection, {*manifest, *ALL_TABLES, *META_TABLES})
+            if each not in made
+        ),
     )
 
 

@@ -18,6 +18,8 @@ import orjson
 
 from salesmap_async import exact_json
 from salesmap_async.errors import PublishError, UsageError
+from salesmap_async.files import write_bytes_atomically
+from salesmap_async.run.lock import history_lock
 
 STARTED = "started"
 PUBLISHED = "published"
@@ -135,7 +137,7 @@ class History:
         line = exact_json.dumps(dict(record)).encode() + b"\n"
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            with self.path.open("ab+", buffering=0) as file:
+            with history_lock(self.path), self.path.open("ab+", buffering=0) as file:
                 line = _line_break(self.path, file.tell()) + line
                 written = file.write(line)
                 os.fsync(file.fileno())
@@ -143,6 +145,17 @@ class History:
             raise _not_written(self.path, str(error)) from error
         if written != len(line):
             raise _not_written(self.path, f"{written} of {len(line)} bytes")
+
+    def forget(self, run_tags: Collection[str]) -> None:
+        """Remove all lines of these runs; the rest stays, byte for byte. Raises OSError.
+
+        Raises PublishError where another process holds the history.
+        """
+        with history_lock(self.path):
+            lines = self.path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if _tag_in(line) not in run_tags]
+            if len(kept) < len(lines):
+                write_bytes_atomically(self.path, b"".join(kept))
 
     def newest_first(self) -> Iterator[Line]:
         """Yield all whole lines, backwards from the end."""

@@ -22,6 +22,7 @@ StillHeld = Callable[[], None]
 _RUN_WAIT_S = 0.5
 _LOOK_WAIT_S = 0.4
 _POLL_S = 0.005
+_HISTORY_WAIT_S = 30.0
 
 
 @contextmanager
@@ -66,6 +67,31 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHe
         lock.release()
         if refused:
             _remove(new)
+
+
+@contextmanager
+def history_lock(history: Path) -> Iterator[None]:
+    """Hold the right to change the history file: runs of several final DBs may share it.
+
+    Raises PublishError where another process does not give it back. Where no lock file can be
+    made (a full disk), it goes without: then no one can rewrite the history either.
+    """
+    path = history.with_name(f".{history.name}.lock")
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=_HISTORY_WAIT_S, poll_interval=_POLL_S)
+    except Timeout:
+        raise PublishError(
+            f"the run history {history} stayed locked: {path} is held by another process",
+            cure="end that process, then resume the run",
+        ) from None
+    except OSError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 def _missing(path: Path) -> list[Path]:

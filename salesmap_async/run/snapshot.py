@@ -36,6 +36,7 @@ from salesmap_async.publish.publication import (
     publish_webforms,
 )
 from salesmap_async.publish.published import Published, damaged, read_published
+from salesmap_async.publish.sql_after import SqlAfter, read_sql_after
 from salesmap_async.run.checks import temporary_folder
 from salesmap_async.run.floor import Floor
 from salesmap_async.run.history import PUBLISHED
@@ -105,16 +106,23 @@ async def take_snapshot(
             with noting_refusals(plan.paths, plan.kind):
                 check_paths(plan.settings)
                 _check_token(plan)
+                sql_after = _sql_after(plan)
                 with run_lock(plan.settings.db_path) as still_held, RunLog() as log:
                     # Again: what another run has done until it gave the lock back counts.
                     plan = make_plan(settings)
                     tell = tell_all(log, unfailing(listener, log))
                     with temporary_files_in(temporary_folder(plan.settings)):
-                        return await _Run(plan, tell, stop, still_held, admit).do()
+                        return await _Run(plan, tell, stop, still_held, admit, sql_after).do()
         except TagTakenError:
             # Two runs of different DBs, started in the same second: the next tag is free.
             if settings.run_tag is not None:
                 raise
+
+
+def _sql_after(plan: RunPlan) -> SqlAfter | None:
+    """Return the SQL to run on the new snapshot. Raises UsageError where it cannot be read."""
+    path = plan.settings.sql_after
+    return None if path is None else read_sql_after(path)
 
 
 def _check_token(plan: RunPlan) -> None:
@@ -134,7 +142,9 @@ class _Run:
         stop: Stop,
         still_held: StillHeld,
         admit: Admit,
+        sql_after: SqlAfter | None,
     ) -> None:
+        self._sql_after = sql_after
         self._still_held = still_held
         self._admit = admit
         self._plan = plan
@@ -157,6 +167,13 @@ class _Run:
         if self._plan.remark:
             self._tell(Note(self._plan.remark))
         self._warn_of_additions(published)
+        if self._sql_after is not None and self._plan.kind == "webform-only":
+            self._tell(
+                Warned(
+                    "--sql-after belongs to whole snapshots and is not run now: what it made of "
+                    "webform_history is as old as the last one"
+                )
+            )
         with self._record.ending():
             await self._read(published, webforms)
             collected = await _in_thread(self._collected)
@@ -212,12 +229,14 @@ class _Run:
         """Name what others have made in the final DB: the new file will not have it."""
         if published is None or not published.is_ours or self._plan.kind == "webform-only":
             return
-        if published.added_by_others:
+        lost = published.added_by_others
+        if self._sql_after is None:
+            lost += published.made_by_sql_after
+        if lost:
             self._tell(
                 Warned(
-                    f"{self._settings.db_path.name} holds what no run has made, and the new "
-                    f"snapshot will not: {', '.join(published.added_by_others)}. It stays in the "
-                    "backup"
+                    f"{self._settings.db_path.name} holds what this run will not make, and the new "
+                    f"snapshot will not have it: {', '.join(lost)}. It stays in the backup"
                 )
             )
 
@@ -323,6 +342,7 @@ class _Run:
             tell=self._tell,
             stop=self._may_go_on,
             damage=self._damage,
+            sql_after=self._sql_after,
         )
 
     def _may_go_on(self) -> None:

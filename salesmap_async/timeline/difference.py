@@ -22,6 +22,7 @@ from typing import Any
 
 from salesmap_async.errors import UsageError
 from salesmap_async.publish.manifest import META_TABLES
+from salesmap_async.publish.sql_after import tables_made
 from salesmap_async.sqlite_file import column_types, opened, quoted, table_names, uri_of
 
 FLOODING_SHARE = 1 / 3
@@ -110,7 +111,7 @@ class Comparison:
             name
             for schema in ("main", "old")
             for name in table_names(self._connection, schema)
-            if name not in META_TABLES
+            if name not in (*META_TABLES, *tables_made(self._connection, schema))
         )
         return tuple(names)
 

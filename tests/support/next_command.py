@@ -22,6 +22,8 @@ def check_next(*texts: str) -> None:
 
 
 def _check(line: str, arguments: list[str]) -> None:
+    if arguments[0] == "--config":
+        arguments = arguments[2:]
     name, *rest = arguments
     assert name in COMMANDS, line
     if "--help" in rest:

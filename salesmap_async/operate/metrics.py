@@ -1,0 +1,137 @@
+"""The state of a final DB as Prometheus reads it from a text file (its node exporter's collector).
+
+Timestamps are seconds since 1970, as its conventions ask for.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime
+from pathlib import Path
+
+from salesmap_async.errors import SalesmapError
+from salesmap_async.files import write_text_atomically
+from salesmap_async.operate.status import Status, read_status
+from salesmap_async.publish.published import read_contents
+from salesmap_async.run.history import PUBLISHED
+from salesmap_async.settings import Settings
+from salesmap_async.sqlite_file import opened
+
+Sample = tuple[Mapping[str, str], float]
+
+
+def write_metrics(path: Path, found: Status) -> None:
+    """Write the file whole. Raises SalesmapError where it cannot be written."""
+    try:
+        write_text_atomically(path, metrics_text(found, _rows(found)))
+    except OSError as error:
+        raise SalesmapError(
+            f"--metrics-file {path} cannot be written: {error.strerror or error}",
+            cure="check that folder and its permissions",
+        ) from None
+
+
+def write_metrics_after_run(settings: Settings) -> str:
+    """Write the file that a run is asked for; return what went wrong, '' for nothing."""
+    if settings.metrics_file is None:
+        return ""
+    try:
+        write_metrics(settings.metrics_file, read_status(settings))
+    except SalesmapError as error:
+        return str(error)
+    return ""
+
+
+def metrics_text(found: Status, rows: Mapping[str, int]) -> str:
+    """Return the text of the file; `rows` are those of the snapshot, by table."""
+    db = {"db": str(found.settings.db_path)}
+    final, run = found.final, found.run
+    last = found.last_published
+    families: tuple[tuple[str, str, Iterable[Sample]], ...] = (
+        (
+            "salesmap_snapshot_timestamp_seconds",
+            "When the reading of the snapshot's oldest table began.",
+            _samples(db, _seconds(final.captured_at if final else None)),
+        ),
+        (
+            "salesmap_snapshot_bytes",
+            "Size of the final DB.",
+            _samples(db, final.size_bytes if final else None),
+        ),
+        (
+            "salesmap_snapshot_rows",
+            "Rows of each table of the snapshot.",
+            [({**db, "table": table}, float(count)) for table, count in rows.items()],
+        ),
+        (
+            "salesmap_snapshot_readable",
+            "1 where the final DB can be read, else 0.",
+            _samples(db, float(final is not None and not final.problem)),
+        ),
+        (
+            "salesmap_failed_starts",
+            "Starts since the last published run that published nothing.",
+            _samples(db, sum(max(each.starts, 1) for each in found.history.unpublished)),
+        ),
+        (
+            "salesmap_last_run_published",
+            "1 where the last run is published, else 0.",
+            _samples(db, None if run is None else float(run.status == PUBLISHED)),
+        ),
+        (
+            "salesmap_last_published_timestamp_seconds",
+            "When the last published run ended.",
+            _samples(db, _seconds(last.ended_at if last else None)),
+        ),
+        (
+            "salesmap_last_published_duration_seconds",
+            "How long the last published run read.",
+            _samples(db, last.seconds if last else None),
+        ),
+        (
+            "salesmap_last_published_requests",
+            "Requests of the last published run.",
+            _samples(db, last.requests if last else None),
+        ),
+        (
+            "salesmap_last_published_refusals",
+            "Answers 429 of the last published run.",
+            _samples(db, last.refusals if last else None),
+        ),
+    )
+    return "".join(line + "\n" for family in families for line in _lines(*family))
+
+
+def _lines(name: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
+    lines = [f"{name}{{{_labels(labels)}}} {value:.15g}" for labels, value in samples]
+    if lines:
+        yield f"# HELP {name} {help_text}"
+        yield f"# TYPE {name} gauge"
+        yield from lines
+
+
+def _samples(labels: Mapping[str, str], value: float | None) -> list[Sample]:
+    return [] if value is None else [(labels, value)]
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items())
+
+
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
+
+
+def _rows(found: Status) -> Mapping[str, int]:
+    if found.final is None or found.final.problem:
+        return {}
+    try:
+        with opened(found.final.path, "ro") as connection:
+            return read_contents(connection, recount=False).rows
+    except sqlite3.Error:  # locked or replaced since it was looked at
+        return {}

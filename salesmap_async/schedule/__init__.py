@@ -1,0 +1,1 @@
+"""A run every night, by the scheduler that the system has: cron, systemd or Windows."""
