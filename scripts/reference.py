@@ -23,7 +23,8 @@ _HEAD = """# Commands and options
 
 This page is made from the commands by `scripts/reference.py`. `python -m salesmap_async` and the
 installed script `salesmap-async` are the same. An option that is given wins over its variable, a
-variable over the default. Decisions for one run (a tag, a resume) have no variable on purpose.
+variable over `salesmap.toml`, that over the default. Decisions for one run (a tag, a resume) have
+no variable on purpose.
 """
 
 

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
 import pytest
 
 from salesmap_async import RunReport, Secret, Settings, take_snapshot
+from salesmap_async.cli.language import speak
 from salesmap_async.sandbox import SANDBOX_TOKEN, Sandbox
 from salesmap_async.stop import Stop
 from tests.support.runs import Events, MakeSettings, Snapshot
 from tests.support.virtual_time import VirtualTime, VirtualTimeLoop
 
 _Result = TypeVar("_Result")
+
+
+@pytest.fixture(autouse=True)
+def english() -> Iterator[None]:
+    """Let a test that speaks another language speak for itself alone."""
+    yield
+    speak("en")
 
 
 @pytest.fixture

@@ -31,7 +31,7 @@ OPTIONS = [
     (command, option)
     for command in map(load_command, COMMANDS)
     for option in command.params
-    if isinstance(option, click.Option)
+    if isinstance(option, click.Option) and not option.hidden
 ]
 OPTION_IDS = [f"{command.name} {option.opts[-1]}" for command, option in OPTIONS]
 

@@ -86,6 +86,7 @@ TYPING_ONLY = {
     ("cli.export", "export.export"): "imported when the export begins",
     ("cli.schedule", "schedule.job"): "imported when there is something to schedule",
     ("cli.search", "search.find"): "imported when the search begins",
+    ("cli.language", "cli.catalogue"): "imported where another language is spoken",
     ("cli.fleet", "fleet.config"): "imported when the runs begin",
     ("cli.fleet", "fleet.runs"): "imported when the runs begin",
     ("cli.run", "notify.notifier"): "imported when the run begins",
@@ -112,7 +113,9 @@ OWNERS: dict[str, frozenset[str]] = {
     "click": frozenset({"cli", "__main__"}),
     "sys.exit": frozenset({"cli", "__main__"}),
     "SystemExit": frozenset({"cli", "__main__"}),
-    "os.environ": frozenset({"cli", "dashboard.main", "notify.deliver", "schedule.install"}),
+    "os.environ": frozenset(
+        {"cli", "__main__", "dashboard.main", "notify.deliver", "schedule.install"}
+    ),
     "fastapi": frozenset({"dashboard"}),
     "starlette": frozenset({"dashboard"}),
     "pydantic": frozenset({"dashboard"}),

@@ -147,6 +147,7 @@ class Bars:
         self._task_of: dict[str, TaskID] = {}
         self._rows: dict[str, int] = {}
         self._expected: dict[str, int] = {}
+        self._known = False
         self._total = self._whole.add_task(local("whole run"), total=None, rows=0)
         self.live = Live(
             Group(self._whole, self._tables, self._gate), console=console, transient=False
@@ -181,6 +182,7 @@ class Bars:
             self._task_of[table] = self._tables.add_task(
                 _cut(table), total=expected or None, rows=0, pages=0
             )
+        self._known = any(self._expected.values())
         self._show_whole()
 
     def _update(self, table: str, rows: int, pages: int) -> None:
@@ -199,12 +201,11 @@ class Bars:
     def _show_whole(self) -> None:
         """Show all tables together; without an earlier snapshot nobody knows how much is left."""
         rows = sum(self._rows.values())
-        known = any(self._expected.values())
         expected = sum(
             max(self._rows.get(table, 0), count) for table, count in self._expected.items()
         )
         self._whole.update(
-            self._total, completed=rows, total=max(expected, 1) if known else None, rows=rows
+            self._total, completed=rows, total=max(expected, 1) if self._known else None, rows=rows
         )
 
     def _say(self, event: Event) -> None:

@@ -37,7 +37,7 @@ def print_summary(report: RunReport, console: Console) -> None:
     table.add_column(local("table"))
     for heading in ("rows", "columns", "pages", "seconds"):
         table.add_column(local(heading), justify="right")
-    table.add_column(local("remarks"))
+    table.add_column(local("remarks"), overflow="fold")
     for row in report.tables:
         seconds = report.table_seconds.get(row.table)
         table.add_row(

@@ -8,6 +8,7 @@ PAGES: dict[str, str] = {
     "runbook": "runbook.ko.md",
     "dashboard": "dashboard.md",
     "reference": "reference.md",
+    "unattended": "unattended.md",
     "data": "data.md",
     "changes": "changes.md",
     "export": "export.md",

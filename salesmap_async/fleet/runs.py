@@ -80,7 +80,7 @@ async def run_fleet(
     resume: bool,
     stop: Stop,
     told: Told,
-    next_command: NextCommand,
+    next_command: NextCommand = lambda _outcome: "",
 ) -> list[Outcome]:
     """Take a snapshot of each entry, at most `parallel` at once; return what became of each.
 

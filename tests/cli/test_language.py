@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -30,12 +29,6 @@ TECHNICAL = {
 """Shapes of two words that no person reads as a text, or that are the help of an option."""
 SQL_OF = ("store/", "timeline/", "publish/schema.py", "export/source.py", "search/index.py")
 """Where strings are pieces of SQL."""
-
-
-@pytest.fixture(autouse=True)
-def english_again() -> Iterator[None]:
-    yield
-    speak("en")
 
 
 def shape(template: str) -> str:
