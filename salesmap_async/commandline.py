@@ -24,7 +24,7 @@ _MODULE = ("python", "-m", "salesmap_async")
 _DECIDED_ANEW = frozenset(
     {"run_tag", "resume", "resume_run_tag", "allow_shrink", "replace_damaged"}
 )
-_ADDRESSES = ("ping_url", "webhook_url")
+ADDRESSES = ("ping_url", "webhook_url")
 """Whoever knows one can write there: they stand in no command that is told."""
 _REMEMBERED = frozenset({"webform_people", "webform_only", "only", "skip", "include"})
 """What a run that is resumed by its tag remembers by itself."""
@@ -49,7 +49,7 @@ def plain_command(*words: str) -> str:
 def same_command_again() -> str:
     """Return the command line of this process, as it would be typed again, without addresses."""
     words = iter(_without_file(sys.argv[1:]))
-    flags = tuple(map(option_flag, _ADDRESSES))
+    flags = tuple(map(option_flag, ADDRESSES))
     kept = []
     for word in words:
         if word in flags:
@@ -89,7 +89,7 @@ def run_command(
         *arguments,
         sandbox=sandbox,
         token_file=token_file,
-        without=(*without, *_ADDRESSES),
+        without=(*without, *ADDRESSES),
     )
     return plain_command(*words)
 

@@ -67,7 +67,11 @@ def print_(at: str, scheduler: Scheduler | None, run_options: tuple[str, ...]) -
         from salesmap_async.schedule.install import planned
 
         job = _job(at, run_options)
-        chosen = scheduler or _usual()
+        try:
+            chosen = scheduler or _usual()
+        except UsageError as error:
+            warn(f"{error}: these are the lines for cron")
+            chosen = "cron"
         click.echo("\n".join(planned(job, chosen)))
     given = ["--at", at, *(["--as", scheduler] if scheduler else []), *run_options]
     say(f"Next: {plain_command('schedule', 'install', *given)}", err=True)

@@ -12,7 +12,7 @@ from click.core import ParameterSource
 
 from salesmap_async.cli.commands import SUBCOMMANDS, load_command
 from salesmap_async.cli.language import language_option
-from salesmap_async.commandline import use_settings_file
+from salesmap_async.commandline import ADDRESSES, use_settings_file
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import PATH_FIELDS
 from salesmap_async.settings_file import (
@@ -234,7 +234,8 @@ def origins(context: click.Context) -> Iterator[tuple[str, str, str]]:
         if name in own and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             where, said = context, own[name]
         if origin := origin_of(where, said):
-            yield max(option.opts, key=len), _shown(where.params.get(name)), origin
+            value = "(an address)" if name in ADDRESSES else _shown(where.params.get(name))
+            yield max(option.opts, key=len), value, origin
 
 
 def _shown(value: Any) -> str:

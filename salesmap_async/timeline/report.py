@@ -217,7 +217,8 @@ def _short(value: Any) -> str:
 
 
 def _said_of(file: Side) -> str:
-    when = f"{file.captured_at:%Y-%m-%d %H:%M} UTC" if file.captured_at else "unknown time"
+    at = file.captured_at
+    when = "unknown time" if at is None else f"{at.astimezone():%Y-%m-%d %H:%M %z}"
     return f"{file.run_tag or file.path.name} ({when})"
 
 

@@ -133,6 +133,9 @@ def test_doctor_says_where_each_value_comes_from(tmp_path: Path) -> None:
         f"--backup-dir {tmp_path / 'backups'} (beside salesmap.toml)",
     ):
         assert "".join(said.split()) in flat
+    url = "https://hooks.example.com/secret"
+    _, out, _ = cli(tmp_path, "doctor", "--offline", SALESMAP_WEBHOOK_URL=url)
+    assert "--webhook-url (an address) (SALESMAP_WEBHOOK_URL)" in " ".join(out.split())
     write(tmp_path, "[prune]\ndry = true\n")
     code, out, _ = cli(tmp_path, "doctor", "--offline")
     assert code == 2

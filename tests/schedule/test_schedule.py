@@ -246,6 +246,18 @@ def test_the_windows_task_follows_its_schema() -> None:
         task_xml(job(), user="kim", today=date(2026, 11, 22))  # a % that cmd would expand
 
 
+@POSIX
+def test_print_works_where_no_scheduler_is(tmp_path: Path) -> None:
+    """It shows cron's lines, and says why; to install is refused with what helps."""
+    code, out, err = cli(tmp_path, "schedule", "print", PATH=str(tmp_path))
+    assert code == 0
+    assert "30 3 * * * " in out
+    assert "these are the lines for cron" in err
+    code, _, err = cli(tmp_path, "schedule", "install", PATH=str(tmp_path))
+    assert code == 2
+    assert "neither a systemd of this user nor crontab" in err
+
+
 def test_each_db_has_a_name_of_its_own() -> None:
     """Two DBs of one name in two folders are two jobs."""
     names = {job(db_path=Path(path)).name for path in ("/a/x.db", "/b/x.db", "/a/가.db")}
