@@ -32,6 +32,8 @@ GROUPS: Mapping[str, Mapping[str, str]] = {
         "search": "Find a word in organizations, people, deals and memos.",
         "diff": "Show what changed between two snapshots.",
         "timeline": "Give back any earlier day, and tell what changed since.",
+        "schema": "Show the tables and fields of the snapshot.",
+        "mcp": "Answer language-model agents about the snapshot.",
         "export": "Write the snapshot as Excel, CSV, JSON, Parquet or Singer.",
     },
     "Learn and try": {

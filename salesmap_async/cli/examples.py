@@ -76,6 +76,12 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "export --format csv --table deal --out -",
         "export --format parquet --partition --out lake",
     ),
+    "schema": (
+        "schema",
+        "schema --table deal --format json",
+        "schema --format datasette --out metadata.json",
+    ),
+    "mcp": ("mcp", "mcp --db-path crm.db", "mcp --db-path crm.db --backup-dir old"),
     "fleet run": (
         "fleet run fleet.toml",
         "fleet run fleet.toml --resume",

@@ -12,6 +12,7 @@ PAGES: dict[str, str] = {
     "data": "data.md",
     "changes": "changes.md",
     "export": "export.md",
+    "agents": "agents.md",
     "fleet": "fleet.md",
     "internals": "internals.md",
     "performance": "performance.md",

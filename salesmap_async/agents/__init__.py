@@ -1,0 +1,1 @@
+"""The snapshot for other programs and language-model agents, over the Model Context Protocol."""
