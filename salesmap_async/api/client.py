@@ -23,6 +23,7 @@ from urllib.parse import quote
 import aiohttp
 from yarl import URL
 
+from salesmap_async import exact_json
 from salesmap_async.api.endpoints import WORKSPACE_PATH, Endpoint
 from salesmap_async.api.pages import (
     NOT_FOUND,
@@ -35,6 +36,7 @@ from salesmap_async.api.pages import (
     refusal_wait,
     server_reason,
 )
+from salesmap_async.api.paths import PATHS_PATH, paths_in
 from salesmap_async.api.throttle import Slot, Throttle
 from salesmap_async.errors import (
     RequestRefusedError,
@@ -214,6 +216,10 @@ class Client:
     async def whoami(self) -> Whoami:
         """Ask `/user/me` which workspace the token belongs to. Raises like `page`."""
         return await self._ask(WORKSPACE_PATH, {}, _read_whoami, await self._throttle.slot())
+
+    async def paths(self) -> frozenset[str]:
+        """Return which paths the server says can be read. Raises like `page`."""
+        return await self._ask(PATHS_PATH, {}, _read_paths, await self._throttle.slot())
 
     async def knows_route(self, path: str) -> bool:
         """Tell whether the server has such a route at all. Raises like `page`."""
@@ -414,6 +420,16 @@ def _untrusted(error: aiohttp.ClientConnectorCertificateError) -> RequestRefused
         status=0,
         cure="behind a company proxy, name its root certificate with --ca-file",
     )
+
+
+def _read_paths(answer: Answer) -> frozenset[str]:
+    try:
+        document = exact_json.loads(answer.body)
+    except ValueError:
+        document = None
+    if not isinstance(document, dict) or "paths" not in document:
+        raise UnusableAnswerError("the answer is no list of paths", status=answer.status)
+    return paths_in(document)
 
 
 def _read_whoami(answer: Answer) -> Whoami:

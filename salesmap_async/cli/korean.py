@@ -849,6 +849,17 @@ SENTENCES: dict[str, str] = {
     "Connection refused": "연결이 거부되었습니다",
     "{path} could not be written": "{path}을(를) 쓰지 못했습니다",
     "unknown time": "알 수 없는 때",
+    "the server does not list them: {why}": "서버가 목록을 주지 않습니다: {why}",
+    "not read by this version: {paths}": "이 버전이 읽지 않는 것: {paths}",
+    "nothing new": "새로운 것 없음",
+    "not on the server's list any more: {paths}; {more}": "서버 목록에 더 없는 것: {paths}. {more}",
+    "a run tries them all the same; if one fails, upgrade, or leave it out with --skip": "실행은 그래도 시도합니다. 실패하면 업그레이드하거나 --skip으로 빼세요",
+    "all that a run asks for are there; {more}": "실행이 묻는 것은 모두 있습니다. {more}",
+    "the answer is no list of paths": "응답이 경로 목록이 아닙니다",
+    "API paths": "API 경로",
+    "mcp needs the extra [mcp]: {name} is not installed": "mcp에는 [mcp]가 필요합니다: {name}이(가) 설치되지 않았습니다",
+    "install it: {how}": "설치: {how}",
+    "--table: there is no table {names}": "--table: {names} 테이블은 없습니다",
 }
 """Sentences, and parts that are put into sentences."""
 

@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from salesmap_async.api.client import Client, Whoami
+from salesmap_async.api.paths import compare_paths
 from salesmap_async.api.throttle import Throttle
 from salesmap_async.errors import (
     QuotaExhaustedError,
@@ -83,9 +84,29 @@ async def examine_remotely(settings: Settings) -> list[Finding]:
             started_s = time.monotonic()
             whoami = await client.whoami()
             latency_s = time.monotonic() - started_s
+            paths = await _paths(client)
     except SalesmapError as error:
         return [_refusal(settings, error)]
-    return list(_answer(settings, whoami, latency_s))
+    return [*_answer(settings, whoami, latency_s), paths]
+
+
+async def _paths(client: Client) -> Finding:
+    """Compare what the server says it has with what a run asks for."""
+    what = "API paths"
+    try:
+        new, gone = compare_paths(await client.paths())
+    except SalesmapError as error:
+        return Finding(what=what, level="ok", said=f"the server does not list them: {error}")
+    unread = f"not read by this version: {', '.join(new)}" if new else "nothing new"
+    if gone:
+        return Finding(
+            what=what,
+            level="warning",
+            said=f"not on the server's list any more: {', '.join(gone)}; {unread}",
+            cure="a run tries them all the same; if one fails, upgrade, or leave it out with "
+            "--skip",
+        )
+    return Finding(what=what, level="ok", said=f"all that a run asks for are there; {unread}")
 
 
 def _client(settings: Settings, token: Secret, throttle: Throttle, stop: Stop) -> Client:

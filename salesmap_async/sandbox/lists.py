@@ -7,7 +7,13 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import unquote
 
-from salesmap_async.api.endpoints import ENDPOINTS, WORKSPACE_PATH, Endpoint, submissions_of
+from salesmap_async.api.endpoints import (
+    ENDPOINTS,
+    SUBMISSION_PATH,
+    WORKSPACE_PATH,
+    Endpoint,
+    submissions_of,
+)
 from salesmap_async.sandbox.pages import (
     DateFilter,
     UnknownCursorError,
@@ -118,6 +124,28 @@ class ListReader:
 
     def _straight(self, cursor: str | None) -> str | None:
         return self._detours.get(cursor, cursor) if cursor else None
+
+
+PATHS_PATH = "/openapi"
+
+
+def openapi_document(root: str) -> dict[str, Any]:
+    """Return what `/openapi` says: every path, with names for its parameters and no more."""
+    paths = [
+        WORKSPACE_PATH,
+        SUBMISSION_PATH,
+        *_BY_PATH,
+        *(f"{path}/{{id}}" for path, endpoint in _BY_PATH.items() if endpoint.single),
+        "/deal/{id}/quote",
+        "/lead/{id}/quote",
+        "/file",
+        "/pipeline",
+    ]
+    return {
+        "openapi": "3.0.0",
+        "info": {"title": "Salesmap", "version": "2"},
+        "paths": {f"{root.removeprefix('/api')}{path}": {"get": {}} for path in paths},
+    }
 
 
 def is_route(path: str) -> bool:

@@ -23,6 +23,7 @@ from salesmap_async.sandbox import answers, broken
 from salesmap_async.sandbox.arrivals import Arrival, ArrivalsLog
 from salesmap_async.sandbox.faults import Fault, FaultScript, Shape
 from salesmap_async.sandbox.lists import (
+    PATHS_PATH,
     Data,
     ListReader,
     NoSuchFormError,
@@ -30,6 +31,7 @@ from salesmap_async.sandbox.lists import (
     UnknownCursor,
     endpoint_at,
     is_route,
+    openapi_document,
 )
 from salesmap_async.sandbox.pages import BadParameterError, DateFilter, UnknownCursorError
 from salesmap_async.sandbox.quota import Quota
@@ -147,7 +149,8 @@ class Sandbox:
                 self._log.add(arrival)
 
     async def _answer(self, request: web.Request, arrival: Arrival) -> web.StreamResponse:
-        refusal = self._refusal(request, arrival)
+        is_open = request.path == f"{API_ROOT}{PATHS_PATH}"  # it needs no token
+        refusal = None if is_open else self._refusal(request, arrival)
         if refusal is not None:
             arrival.status = refusal.status
             return refusal
@@ -187,6 +190,8 @@ class Sandbox:
         return None if wait_s is None else answers.too_many(wait_s)
 
     def _good_answer(self, arrival: Arrival) -> web.Response:
+        if arrival.path == PATHS_PATH:
+            return answers.json_response(answers.encode(openapi_document(API_ROOT)))
         try:
             data = self._reader.data(arrival.path, arrival.query)
         except BadParameterError as error:
