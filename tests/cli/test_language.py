@@ -20,7 +20,8 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 HANGUL = re.compile(r"[가-힣]")
 TECHNICAL = {
     "bold red", "Path | None", "float | None", "yyyy-mm-dd hh:mm:ss", "google drive", "my drive",
-    "salesmap-async: {} {}", "datasette {} -m {} --setting suggest_facets off", "mobile documents", "box sync", "naver mybox", "{}; charset=utf-8",
+    "mobile documents", "box sync", "naver mybox", "{}; charset=utf-8", "salesmap-async: {} {}",
+    "datasette {} -m {} --setting suggest_facets off",
     "{task.description} {task.completed:,.0f} {}",
     "Options from this file; default: salesmap.toml in the working directory, if it is there.",
     "Language of the screens; default: that of the system. Logs and JSON are in English.",
