@@ -190,6 +190,12 @@ class Settings:
     )
     skip: tuple[str, ...] = _option((), "Do not read these tables.")
     include: tuple[str, ...] = _option((), "Read these optional tables too, or `all`.")
+    continue_logs: bool = _option(
+        False,
+        "Read histories and activities on from a day before the last run, not in full; one of them "
+        "in full each week.",
+        env="SALESMAP_CONTINUE_LOGS",
+    )
     confirm_missing: int = _option(
         20,
         "Missing records of a table to ask for by id before they count as gone; 0: none.",

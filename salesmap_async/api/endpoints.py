@@ -66,6 +66,11 @@ class Endpoint:
         return self.path.removeprefix("/")
 
 
+def is_log(table: str) -> bool:
+    """Tell whether a table tells what happened, in a list that only grows."""
+    return table.endswith(("_history", "_activity"))
+
+
 def list_keys(table: str) -> tuple[str, ...]:
     """Return the added keys that, before the id, tell the records of `table` apart."""
     if table == SUBMISSION_TABLE:

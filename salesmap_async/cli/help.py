@@ -16,7 +16,8 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = {
     "Where things lie": PATH_FIELDS,
     "What is kept": ("keep_backups", "no_backup", "no_timeline", "keep_logs"),
     "What to read": (
-        "only", "skip", "include", "webform_only", "webform_people", "confirm_missing", "no_split",
+        "only", "skip", "include", "webform_only", "webform_people", "continue_logs",
+        "confirm_missing", "no_split",
     ),
     "Going on with a run": ("run_tag", "resume", "resume_run_tag", "max_resume_age_h"),
     "Connection": ("token_file", "base_url", "ca_file", "proxy"),

@@ -860,6 +860,15 @@ SENTENCES: dict[str, str] = {
     "mcp needs the extra [mcp]: {name} is not installed": "mcp에는 [mcp]가 필요합니다: {name}이(가) 설치되지 않았습니다",
     "install it: {how}": "설치: {how}",
     "--table: there is no table {names}": "--table: {names} 테이블은 없습니다",
+    "{table} was read in full: the server does not know any more where it had got": "{table}을(를) 처음부터 읽었습니다: 서버가 지난번 위치를 더 알지 못합니다",
+    "{table} was read in full, as one log is every week": "{table}: 매주 하나씩 하는 전체 읽기를 했습니다",
+    "{said}: {n} rows had come late and going on had missed them, {m} are gone; now it is right again": "{said}: 늦게 들어와 놓쳤던 행 {n}개, 사라진 행 {m}개. 이제 다시 맞습니다",
+    "{said}: going on had missed nothing": "{said}: 놓친 것이 없었습니다",
+    "no run has kept yet how far it had got": "아직 지난 위치를 남긴 실행이 없습니다",
+    "its ids are not version-7 UUIDs in the order of the list": "id가 목록 순서의 버전 7 UUID가 아닙니다",
+    "no place that the server gave is a day old": "하루 이상 지난 위치가 아직 없습니다",
+    "some of its fields have other names in the DB": "DB에서 이름이 다른 필드가 있습니다",
+    "{n} of its ids are no version-7 UUIDs": "id {n}개가 버전 7 UUID가 아닙니다",
 }
 """Sentences, and parts that are put into sentences."""
 

@@ -66,6 +66,11 @@ from salesmap_async.sandbox import (
 )
 @fields_option("`plain`: only the fields that every workspace has.  [default: all]")
 @click.option(
+    "--log-events",
+    type=click.IntRange(0),
+    help="Rows of each history and activity, over two years.  [default: 120]",
+)
+@click.option(
     "--latency",
     "latency_s",
     type=click.FloatRange(0),
@@ -99,6 +104,7 @@ def sandbox(
     wide_fields: int,
     absent: float,
     fields: str | None,
+    log_events: int | None,
     latency_s: float,
     faults_file: Path | None,
     days: Sequence[int],
@@ -121,6 +127,7 @@ def sandbox(
             wide_fields=wide_fields,
             absent=absent,
             plain=fields == "plain",
+            log_events=log_events,
         )
         for day in days:
             work_a_day(workspace, day)

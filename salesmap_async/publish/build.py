@@ -26,11 +26,13 @@ from salesmap_async.api.endpoints import (
     ENDPOINTS,
     SUBMISSION_PATH,
     SUBMISSION_TABLE,
+    is_log,
 )
 from salesmap_async.errors import PublishError
 from salesmap_async.events import Listener, Note, Step
 from salesmap_async.files import fsync_file
 from salesmap_async.publish.carry import attached, carried_row, copy_table, tables_to_carry
+from salesmap_async.publish.continuation import continuation_of, read_continuation
 from salesmap_async.publish.manifest import (
     CREATE_ABSENT,
     CREATE_COLUMN_MAP,
@@ -69,7 +71,8 @@ class BuildRequest:
     """What to build. `tables` were read by this run; all others come from `carry_from`.
 
     `run_info` is written in the order given. `carry_from` is None where no final DB exists;
-    `remarks` say why tables come from there that were to be read.
+    `remarks` say why tables come from there that were to be read; `manifest_before`: the rows of
+    the present manifest, by table.
     """
 
     work_db: Path
@@ -79,6 +82,7 @@ class BuildRequest:
     remarks: Mapping[str, str] = field(default_factory=dict)
     run_info: RunInfo
     run_tag: str
+    manifest_before: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def build_snapshot(request: BuildRequest, *, tell: Listener, stop: Stop) -> tuple[ManifestRow, ...]:
@@ -139,6 +143,10 @@ class _Builder:
         if table == SUBMISSION_TABLE:
             self._tell_about_forms(source, tally)
         self._tell(Note(f"{table}: {rows} rows, {len(layout.typed_names)} columns"))
+        continuation, since = "", ""
+        if is_log(table):
+            before = read_continuation(request.manifest_before.get(table, {}))
+            continuation, since = continuation_of(self._work, source.chains, before)
         return ManifestRow(
             table=table,
             endpoint=_endpoint(table),
@@ -157,6 +165,8 @@ class _Builder:
             read_to=max((c.ended_at for c in source.chains if c.ended_at), default=""),
             run_tag=request.run_tag,
             scope=str(request.run_info.get("webform_people", "")) * (table == SUBMISSION_TABLE),
+            continued_since=since,
+            continuation=continuation,
         )
 
     def _write_absent(self, request: BuildRequest) -> None:

@@ -102,6 +102,8 @@ def carried_row(
         errors=str(old.get("errors") or ""),
         content_sha256=table_sha256(connection, table),
         scope=str(old.get("scope") or ""),
+        continued_since=str(old.get("continued_since") or ""),
+        continuation=str(old.get("continuation") or ""),
         read_from=str(old.get("read_from") or ""),
         read_to=str(old.get("read_to") or ""),
         run_tag=str(old["run_tag"] if old.get("run_tag") is not None else run_tag),

@@ -38,6 +38,8 @@ class ManifestRow:
     `errors` is text for people; '' means none. `dropped_...` are of submissions only. `added` and
     `gone` compare with the snapshot before (None: there was none, or the table was not read);
     `read_from` and `read_to` are when its first and last pages came (ISO 8601, UTC; '': unknown).
+    `continued_since`: a log was read only from there on (ISO 8601, UTC), the rest is of the
+    snapshot before; `continuation` is what the next run needs for that.
     `gone_confirmed` were asked for by id and are gone, `unlisted` are there but in no list; so many
     `orphans` are newly named by links and not there.
     """
@@ -63,6 +65,8 @@ class ManifestRow:
     content_sha256: str
     run_tag: str
     scope: str = ""
+    continued_since: str = ""
+    continuation: str = ""
 
 
 MANIFEST_COLUMNS: dict[str, str] = {

@@ -74,6 +74,7 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
             remarks=left_out,
             run_info=publication.run_info,
             run_tag=paths.run_tag,
+            manifest_before=publication.published.manifest if publication.published else {},
         ),
         tell=publication.tell,
         stop=publication.stop,

@@ -37,8 +37,8 @@ class Published:
 
     `is_snapshot`: it has a table of the CRM or says of which run it is, or it is empty; `is_ours`:
     this program wrote it. `oldest_read_utc`: when the reading of its oldest table began; a run of
-    some tables carries the others over. `made_by_sql_after`: what a run's own SQL has made in it;
-    `added_by_others`: what stands in it that no run has made.
+    some tables carries the others over. `manifest`: its rows by table. `made_by_sql_after`: what a
+    run's own SQL has made in it; `added_by_others`: what stands in it that no run has made.
     """
 
     run_tag: str | None
@@ -53,6 +53,7 @@ class Published:
     fingerprint: str
     is_snapshot: bool
     is_ours: bool
+    manifest: Mapping[str, Mapping[str, Any]]
     made_by_sql_after: tuple[str, ...]
     added_by_others: tuple[str, ...]
 
@@ -154,6 +155,7 @@ def read_contents(connection: sqlite3.Connection, *, recount: bool) -> Published
         fingerprint=_fingerprint(info, manifest),
         is_snapshot=bool(info) or not rows or any(table in ALL_TABLES for table in rows),
         is_ours="version" in info,
+        manifest=manifest,
         made_by_sql_after=made,
         added_by_others=tuple(
             each

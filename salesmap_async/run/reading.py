@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,15 @@ from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
 from salesmap_async.events import Listener, Note, RunStarted
 from salesmap_async.publish.published import Published, creation_times
+from salesmap_async.run.continuing import (
+    Continued,
+    as_values,
+    choose,
+    drop_read_anew,
+    from_values,
+    put_before,
+    tell_difference,
+)
 from salesmap_async.run.floor import Floor, floor_of
 from salesmap_async.run.missing import MissingRecords
 from salesmap_async.run.plan import RunPlan
@@ -189,7 +199,11 @@ class RunReader:
         dates: Mapping[str, KnownDates],
     ) -> None:
         endpoints = self._endpoints()
-        rows = await writer.add_chains([new_chain(endpoint) for endpoint in endpoints])
+        continued, due = await self._continued(writer)
+        going_on = {each.endpoint.path: each.chain() for each in continued}
+        rows = await writer.add_chains(
+            [going_on.get(endpoint.path) or new_chain(endpoint) for endpoint in endpoints]
+        )
         ranges = Ranges(dates, split=not self._settings.no_split)
         expected_rows = self._published.rows if self._published else {}
         collector = Collector(
@@ -204,6 +218,23 @@ class RunReader:
         )
         chains = list(map(restored_chain, endpoints, rows))
         await collector.collect([*chains, *await _begun_ranges(endpoints, writer)])
+        await drop_read_anew(writer, continued, self._tell)
+        if due is not None and "compared" not in writer.run_values:
+            await tell_difference(writer, self._settings.db_path, due, self._tell)
+            await writer.remember(compared=True)
+
+    async def _continued(self, writer: Writer) -> tuple[tuple[Continued, ...], Continued | None]:
+        """Return which logs go on where the last run stopped, as this run's first start decided."""
+        endpoints = self._endpoints()
+        if "continued" not in writer.run_values:
+            chosen: tuple[tuple[Continued, ...], Continued | None] = ((), None)
+            if self._settings.continue_logs and self._plan.earlier is None:
+                final_db = self._settings.db_path if self._published else None
+                chosen = choose(final_db, endpoints, now=datetime.now(UTC), tell=self._tell)
+            await writer.remember(**as_values(*chosen))
+        continued, due = from_values(writer.run_values, endpoints)
+        await put_before(writer, self._settings.db_path, continued)
+        return continued, due
 
     async def _look_for_missing(self, client: Client, throttle: Throttle, writer: Writer) -> None:
         """Ask for what no list gave, and read the lists anew that did not give everything (I9)."""

@@ -10,12 +10,15 @@ import re
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
+from salesmap_async.api.endpoints import ENDPOINTS, is_log
 from salesmap_async.sandbox import words
 from salesmap_async.sandbox.dice import Dice, identity
+from salesmap_async.sandbox.optional import log_event
 from salesmap_async.sandbox.plain import only_plain
-from salesmap_async.sandbox.table import Record, Table
+from salesmap_async.sandbox.table import Record, Table, microseconds
 from salesmap_async.sandbox.workspace import Workspace
 
+_EVENTS_A_DAY = 20
 _ENTERED = re.compile(r".+로 진입한 날짜")
 _OPEN = ("SQL", "In progress")
 
@@ -44,8 +47,27 @@ class _Day:
             self._add("people", number, self._as_new_person)
             self._add("memo", number, self._as_new_memo)
         self._delete("deal", max(1, share // 2))
+        self._log()
         self._rename_organization()
         self._merge_organizations()
+
+    def _log(self) -> None:
+        """Add some rows to the end of each log whose ids are in the order of time."""
+        at_us = microseconds(self._now)
+        for endpoint in ENDPOINTS:
+            log = self._workspace.lists[endpoint.path]
+            if is_log(endpoint.table) and len(log) and str(log[0]["id"])[14] == "7":
+                for number in range(_EVENTS_A_DAY):
+                    moment_us = at_us + number * 60_000_000
+                    log.append(
+                        log_event(
+                            endpoint.path,
+                            self._seed * 1000 + number,
+                            moment_us,
+                            seed=self._seed,
+                            owner_id=str(log[0]["ownerId"]),
+                        )
+                    )
 
     def _some(self, table: Table, count: int) -> Iterator[Record]:
         """Yield that many records of a list (fewer of a short one), none twice."""

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from salesmap_async.api.endpoints import ENDPOINTS, Endpoint
 from salesmap_async.sandbox import words
-from salesmap_async.sandbox.dice import Dice, identity
+from salesmap_async.sandbox.dice import Dice, identity, timed_identity
 from salesmap_async.sandbox.records import Invention, iso
 from salesmap_async.sandbox.table import Record, Table, microseconds
 
 _EVENT_COUNT = 120
+_HOUR_US = 3_600_000_000
+_TWO_YEARS_US = 2 * 365 * 24 * _HOUR_US
 _ANY_COUNT = 60
 _ACTIVITY_TYPES = ("note", "email", "call", "meeting")
 _FIELD_KINDS = ("text", "number", "date", "select", "multiSelect", "user")
@@ -147,18 +149,39 @@ def _fields(invention: Invention, endpoint: Endpoint) -> list[Record]:
 
 
 def _events(invention: Invention, endpoint: Endpoint) -> list[Record]:
-    kind, what = endpoint.path.removeprefix("/").split("/")
+    count = _EVENT_COUNT if invention.log_events is None else invention.log_events
+    between_us = _HOUR_US if invention.log_events is None else _TWO_YEARS_US // max(count, 1)
     first_us = microseconds("2026-01-05T00:00:00Z")
+    if invention.log_events is not None:
+        first_us -= _TWO_YEARS_US
+    events = (
+        log_event(
+            endpoint.path,
+            number,
+            first_us + number * between_us,
+            seed=invention.seed,
+            owner_id=str(invention.owner(number % len(words.OWNER_NAMES))["id"]),
+        )
+        for number in range(count)
+    )
+    if invention.log_events is not None:
+        return list(events)
     return [
-        {
-            "id": identity(invention.seed, endpoint.path, number),
-            f"{kind.replace('-object', 'Object')}Id": identity(invention.seed, kind, number % 40),
-            **_event_facts(what, number),
-            "ownerId": invention.owner(number % len(words.OWNER_NAMES))["id"],
-            "createdAt": iso(first_us + number * 3_600_000_000),
-        }
-        for number in range(_EVENT_COUNT)
+        event | {"id": identity(invention.seed, endpoint.path, number)}
+        for number, event in enumerate(events)
     ]
+
+
+def log_event(path: str, number: int, at_us: int, *, seed: int, owner_id: str) -> Record:
+    """Make one row of a history or an activity, with an id in the order of time."""
+    kind, what = path.removeprefix("/").split("/")
+    return {
+        "id": timed_identity(at_us // 1000, seed, path, number),
+        f"{kind.replace('-object', 'Object')}Id": identity(seed, kind, number % 40),
+        **_event_facts(what, number),
+        "ownerId": owner_id,
+        "createdAt": iso(at_us),
+    }
 
 
 def _event_facts(what: str, number: int) -> Record:

@@ -73,6 +73,7 @@ class Invention:
 
     `counts`: records of each core list. `stage_fields`: stage-tracking keys of a deal and a lead.
     `absent`: how probable it is that a record leaves an optional key out, each for itself.
+    `log_events`: rows of each history and activity, with ids in order; None: a few, without.
     `plain`: records have the fields that every workspace has, and none of one company.
     """
 
@@ -82,6 +83,7 @@ class Invention:
     stage_fields: int
     absent: float = 0.0
     plain: bool = False
+    log_events: int | None = None
 
     def id_of(self, table: str, index: int) -> str:
         """Return the id of a core record; one in nine is of the legacy kind."""

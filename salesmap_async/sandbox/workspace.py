@@ -51,13 +51,15 @@ class Workspace:
         wide_fields: int = 36,
         absent: float = 0.0,
         plain: bool = False,
+        log_events: int | None = None,
     ) -> Workspace:
         """Invent a workspace with `records` records in its five core lists.
 
         `mix`: shares of core lists; the ones not named divide the rest as usual. `forms`: web
         forms that exist. `wide_fields`: stage-tracking keys of each deal and lead. `absent`: the
         probability that a core record leaves an optional key out. `plain`: records have only the
-        fields that every workspace has.
+        fields that every workspace has. `log_events`: rows of each history and activity over two
+        years, with version-7 ids in order; None: a few, with ids of another kind.
         """
         counts = _counts(records, mix or {})
         invention = Invention(
@@ -67,6 +69,7 @@ class Workspace:
             stage_fields=wide_fields,
             absent=absent,
             plain=plain,
+            log_events=log_events,
         )
         return cls(
             workspace_id=identity(seed, "workspace"),

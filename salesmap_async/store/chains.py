@@ -1,4 +1,4 @@
-"""How chains leave the work DB: their records go with them."""
+"""How chains leave the work DB (their records go with them), and how one differs from a table."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import aiosqlite
+
+from salesmap_async.sqlite_file import quoted
 
 
 async def drop_chains(
@@ -19,3 +21,20 @@ async def drop_chains(
             f"DELETE FROM {table} WHERE {column} = ?", [(name,) for name in names]
         )
     return names
+
+
+async def differing_ids(
+    connection: aiosqlite.Connection, chain: str, table: str, *, up_to: str
+) -> tuple[int, int]:
+    """Count the ids of a chain, none after `up_to`, that the attached `final` has not in `table`;
+    and those of `table` that the chain has not.
+    """
+    mine = "SELECT id FROM record WHERE chain = ?"
+    known = f"SELECT id FROM final.{quoted(table)}"
+    missed = await connection.execute_fetchall(
+        f"SELECT count(*) FROM ({mine} AND id <= ? EXCEPT {known})", (chain, up_to)
+    )
+    gone = await connection.execute_fetchall(
+        f"SELECT count(*) FROM ({known} EXCEPT {mine})", (chain,)
+    )
+    return next(iter(missed))[0], next(iter(gone))[0]

@@ -24,7 +24,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -82,6 +82,10 @@ CREATE TABLE form (id TEXT PRIMARY KEY, name TEXT);
 """
 )
 
+EARLIER_PREFIX = "(earlier) "
+"""Before the name of what the last snapshot has of a list that goes on: it sorts first, so what is
+read now counts."""
+
 RunKind = Literal["full", "webform-only"]
 
 
@@ -108,6 +112,7 @@ class NewChain:
     """A chain before its first page. `added` are keys and values that belong to each record.
 
     `since`: the moment from which on its list is read, as ISO time; None: from its beginning.
+    `progress`: how far it is taken to have got already.
     """
 
     name: str
@@ -115,6 +120,7 @@ class NewChain:
     path: str
     added: dict[str, str]
     since: str | None = None
+    progress: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,7 +130,6 @@ class ChainRow(NewChain):
     state: ChainState
     pages: int
     rows: int
-    progress: dict[str, Any]
     error: str
     started_at: str | None
     ended_at: str | None

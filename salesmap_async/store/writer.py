@@ -159,9 +159,19 @@ class Writer:
 
         async def add(connection: aiosqlite.Connection) -> list[ChainRow]:
             await connection.executemany(
-                'INSERT OR IGNORE INTO chain (name, "table", path, added, since)'
-                " VALUES (?, ?, ?, ?, ?)",
-                [(c.name, c.table, c.path, exact_json.dumps(c.added), c.since) for c in chains],
+                'INSERT OR IGNORE INTO chain (name, "table", path, added, since, progress)'
+                " VALUES (?, ?, ?, ?, ?, ?)",
+                [
+                    (
+                        c.name,
+                        c.table,
+                        c.path,
+                        exact_json.dumps(c.added),
+                        c.since,
+                        exact_json.dumps(c.progress),
+                    )
+                    for c in chains
+                ],
             )
             rows = await connection.execute_fetchall(f"SELECT {CHAIN_COLUMNS} FROM chain")
             stored = {row.name: row for row in map(chain_row, map(tuple, rows))}
