@@ -189,7 +189,10 @@ class Settings:
         "--include.",
     )
     skip: tuple[str, ...] = _option((), "Do not read these tables.")
-    include: tuple[str, ...] = _option((), "Read these optional tables too, or `all`.")
+    include: tuple[str, ...] = _option(
+        (),
+        "Read these optional tables too; `all`: all but those that cost a request for each record.",
+    )
     continue_logs: bool = _option(
         False,
         "Read histories and activities on from a day before the last run, not in full; one of them "

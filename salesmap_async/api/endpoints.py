@@ -15,6 +15,8 @@ from salesmap_async.errors import UsageError
 
 WORKSPACE_PATH = "/user/me"
 WEBFORM_TABLE = "webform"
+ANY_LIST = "*"
+"""In the place of a list key that is not documented: the one list that the answer has."""
 SUBMISSION_TABLE = "webform_history"
 SUBMISSION_LIST_KEY = "webFormSubmitList"
 SUBMISSION_PATH = "/webForm/{id}/submit"
@@ -66,15 +68,70 @@ class Endpoint:
         return self.path.removeprefix("/")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Child:
+    """A list that each record of `parent` has for itself: one request for each of them.
+
+    `path` holds the parent's id as `{id}`; `key` is added to each record, with that id.
+    """
+
+    table: str
+    path: str
+    parent: str
+    key: str
+
+    def of(self, parent_id: str) -> Endpoint:
+        """Return the list of one parent; the key of its list in the answer is not documented."""
+        return Endpoint(
+            table=self.table,
+            path=self.path.format(id=quote(parent_id, safe="")),
+            list_key=ANY_LIST,
+            group="optional",
+            added=((self.key, parent_id),),
+            in_creation_order=True,
+        )
+
+
+CHILDREN: tuple[Child, ...] = (
+    *(
+        Child(table=f"{kind}_quote", path=f"/{kind}/{{id}}/quote", parent=kind, key=f"{kind}Id")
+        for kind in ("deal", "lead")
+    ),
+    *(
+        Child(
+            table=f"{kind}_file",
+            path=f"/file?objectType={kind}&objectId={{id}}",
+            parent=kind,
+            key=f"{kind}Id",
+        )
+        for kind in ("deal", "lead", "people", "organization")
+    ),
+    *(
+        Child(
+            table=f"sequence_{what}",
+            path=f"/sequence/{{id}}/{what}",
+            parent="sequence",
+            key="sequenceId",
+        )
+        for what in ("step", "enrollment")
+    ),
+)
+"""Lists that only --include by their name reads: they cost a request for each parent."""
+
+CHILD_TABLES: tuple[str, ...] = tuple(child.table for child in CHILDREN)
+
+
 def is_log(table: str) -> bool:
     """Tell whether a table tells what happened, in a list that only grows."""
-    return table.endswith(("_history", "_activity"))
+    return table != SUBMISSION_TABLE and table.endswith(("_history", "_activity"))
 
 
 def list_keys(table: str) -> tuple[str, ...]:
     """Return the added keys that, before the id, tell the records of `table` apart."""
     if table == SUBMISSION_TABLE:
         return ("webFormId",)
+    if table in CHILD_TABLES:
+        return tuple(child.key for child in CHILDREN if child.table == table)
     added = (endpoint.added for endpoint in ENDPOINTS if endpoint.table == table)
     return tuple(dict.fromkeys(key for pairs in added for key, _ in pairs))
 
@@ -148,6 +205,14 @@ ENDPOINTS: tuple[Endpoint, ...] = (
         for kind in ("deal", "lead")
     ),
     Endpoint(
+        table="custom_pipeline",
+        path="/pipeline",
+        list_key="pipelineList",
+        group="optional",
+        paged=False,
+        id_key="_id",
+    ),
+    Endpoint(
         table="memo_type",
         path="/memo/type-list",
         list_key="typeList",
@@ -214,7 +279,7 @@ USUAL_TABLES: tuple[str, ...] = tuple(
 """Small lists that each run reads too; one that cannot be had is left out, whatever the reason."""
 
 ALL_TABLES: tuple[str, ...] = tuple(
-    dict.fromkeys((*CORE_TABLES, *(endpoint.table for endpoint in ENDPOINTS)))
+    dict.fromkeys((*CORE_TABLES, *(endpoint.table for endpoint in ENDPOINTS), *CHILD_TABLES))
 )
 
 
@@ -222,6 +287,8 @@ def select_tables(
     *, only: Iterable[str] = (), skip: Iterable[str] = (), include: Iterable[str] = ()
 ) -> tuple[str, ...]:
     """Return the tables to read, in the catalogue's order. Items may hold commas.
+
+    `all` is every list but those that cost a request for each record: these are named.
 
     Raises UsageError for a name that is not in the catalogue, or when nothing is left.
     """
@@ -233,6 +300,13 @@ def select_tables(
     )
     if not chosen:
         raise UsageError("--only, --skip and --include leave no table to read")
+    for child in CHILDREN:
+        if child.table in chosen and child.parent not in chosen:
+            raise UsageError(
+                f"{child.table} is read for each record of {child.parent}, which this run does not "
+                "read",
+                cure=f"read {child.parent} too, or leave {child.table} out",
+            )
     return chosen
 
 
@@ -249,8 +323,8 @@ def endpoints_of(tables: Iterable[str]) -> tuple[Endpoint, ...]:
 
 def _names(flag: str, items: Iterable[str], *, allow_all: bool = False) -> set[str]:
     names = {part.strip() for item in items for part in item.split(",")} - {""}
-    if allow_all and "all" in names:
-        return set(ALL_TABLES)
+    every = set(ALL_TABLES) - set(CHILD_TABLES) if allow_all and "all" in names else set()
+    names -= {"all"} if allow_all else set()
     unknown = sorted(names - set(ALL_TABLES))
     if unknown:
         near = {n: get_close_matches(n.lower().replace("-", "_"), ALL_TABLES, 1) for n in unknown}
@@ -263,4 +337,4 @@ def _names(flag: str, items: Iterable[str], *, allow_all: bool = False) -> set[s
             instead=(flag, ",".join(good)) if good else (),
             without=(flag.removeprefix("--"),),
         )
-    return names
+    return names | every

@@ -17,6 +17,7 @@ from email.utils import parsedate_to_datetime
 from typing import Any
 
 from salesmap_async import exact_json
+from salesmap_async.api.endpoints import ANY_LIST
 from salesmap_async.errors import UnusableAnswerError
 
 _STRING = re.compile(rb'"(?:[^"\\]|\\.)*"')
@@ -52,6 +53,8 @@ def parse_page(body: bytes, list_key: str) -> Page:
     if _most_elements(body) > MOST_RECORDS:
         raise _unusable(f"the answer has a list of more than {MOST_RECORDS:,} records")
     answer, data = _parse_answer(body)
+    if list_key == ANY_LIST:
+        list_key = _only_list(data)
     records = data.get(list_key)
     if not isinstance(records, list):
         found = "is missing" if list_key not in data else "is not a list"
@@ -63,6 +66,13 @@ def parse_page(body: bytes, list_key: str) -> Page:
     if cursor is None:
         _check_hides_nothing(answer, data)
     return Page(records, cursor, any(key in data for key in CURSOR_KEYS))
+
+
+def _only_list(data: dict[str, Any]) -> str:
+    lists = [key for key, value in data.items() if isinstance(value, list)]
+    if len(lists) != 1:
+        raise _unusable(f"the answer has {len(lists)} lists, not one")
+    return lists[0]
 
 
 def parse_data(body: bytes) -> dict[str, Any]:

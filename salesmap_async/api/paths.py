@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from salesmap_async.api.endpoints import ENDPOINTS, SUBMISSION_PATH
+from salesmap_async.api.endpoints import CHILDREN, ENDPOINTS, SUBMISSION_PATH
 
 PATHS_PATH = "/openapi"
 _ROOT = re.compile(r"^(https?://[^/]+)?(/api)?(/v\d+)?(?=/)")
@@ -18,6 +18,7 @@ ASKED = frozenset(
         _PARAMETER.sub("{}", SUBMISSION_PATH),
         *(endpoint.path for endpoint in ENDPOINTS),
         *(f"{endpoint.path}/{{}}" for endpoint in ENDPOINTS if endpoint.single),
+        *(child.path.partition("?")[0].format(id="{}") for child in CHILDREN),
     }
 )
 """The paths of the catalogue, parameters as `{}`."""
@@ -29,15 +30,9 @@ KNOWN_BESIDES = frozenset(
         "/team/{}",
         "/todo/{}",
         "/product/{}",
-        "/deal/{}/quote",
-        "/lead/{}/quote",
-        "/file",
         "/email/{}",
-        "/pipeline",
         "/pipeline/{}",
         "/sequence/{}",
-        "/sequence/{}/step",
-        "/sequence/{}/enrollment",
         "/sequence/{}/timeline",
         "/field/{}",
         "/{}/history",

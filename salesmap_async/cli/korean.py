@@ -869,6 +869,12 @@ SENTENCES: dict[str, str] = {
     "no place that the server gave is a day old": "하루 이상 지난 위치가 아직 없습니다",
     "some of its fields have other names in the DB": "DB에서 이름이 다른 필드가 있습니다",
     "{n} of its ids are no version-7 UUIDs": "id {n}개가 버전 7 UUID가 아닙니다",
+    "{table} is left out: the server has no such list": "{table}을(를) 뺐습니다: 서버에 그런 목록이 없습니다",
+    "one request for each {parent}: {n} requests, at least {span}": "{parent}마다 요청 하나: 요청 {n}개, 적어도 {span}",
+    "{table} is read for each record of {parent}, which this run does not read": "{table}은(는) {parent}의 레코드마다 읽는데 이번 실행은 {parent}을(를) 읽지 않습니다",
+    "read {parent} too, or leave {table} out": "{parent}도 읽거나 {table}을(를) 빼세요",
+    "the answer has {n} lists, not one": "응답에 목록이 하나가 아니라 {n}개 있습니다",
+    "INFO {table}: one request for each {parent}: {n} requests, at least {span}": "정보 {table}: {parent}마다 요청 하나, 요청 {n}개, 적어도 {span}",
 }
 """Sentences, and parts that are put into sentences."""
 

@@ -163,7 +163,7 @@ class Bars:
                 self._finish(event)
             case GateClosed():
                 self._gate.close(event.wait_s)
-            case Step():
+            case Step(name="build"):
                 self._whole.update(self._total, description=local("publishing"))
                 self._say(event)
             case RunEnded():

@@ -22,6 +22,8 @@ from typing import Any
 
 from salesmap_async.api.endpoints import (
     ALL_TABLES,
+    CHILD_TABLES,
+    CHILDREN,
     CORE_TABLES,
     ENDPOINTS,
     SUBMISSION_PATH,
@@ -276,6 +278,8 @@ def _id_key(table: str) -> str:
 def _endpoint(table: str) -> str:
     if table == SUBMISSION_TABLE:
         return SUBMISSION_PATH
+    if table in CHILD_TABLES:
+        return next(child.path for child in CHILDREN if child.table == table)
     return ", ".join(each.path for each in ENDPOINTS if each.table == table)
 
 

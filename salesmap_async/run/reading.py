@@ -28,6 +28,7 @@ from salesmap_async.collect.workers import Collector
 from salesmap_async.errors import SalesmapError, StoreError, TagTakenError, UsageError
 from salesmap_async.events import Listener, Note, RunStarted
 from salesmap_async.publish.published import Published, creation_times
+from salesmap_async.run.children import children_of, read_children
 from salesmap_async.run.continuing import (
     Continued,
     as_values,
@@ -206,18 +207,31 @@ class RunReader:
         )
         ranges = Ranges(dates, split=not self._settings.no_split)
         expected_rows = self._published.rows if self._published else {}
-        collector = Collector(
-            client=client,
-            throttle=throttle,
-            writer=writer,
-            schedule=Schedule(order=Order(expected_rows, ranges), ranges=ranges, tell=self._tell),
-            webforms=self._webforms,
-            concurrency=self._settings.concurrency,
-            stop=self._stop,
-            tell=self._tell,
-        )
+
+        def collector(ranges: Ranges, webforms: Webforms | None, tell: Listener) -> Collector:
+            return Collector(
+                client=client,
+                throttle=throttle,
+                writer=writer,
+                schedule=Schedule(order=Order(expected_rows, ranges), ranges=ranges, tell=tell),
+                webforms=webforms,
+                concurrency=self._settings.concurrency,
+                stop=self._stop,
+                tell=tell,
+            )
+
         chains = list(map(restored_chain, endpoints, rows))
-        await collector.collect([*chains, *await _begun_ranges(endpoints, writer)])
+        await collector(ranges, self._webforms, self._tell).collect(
+            [*chains, *await _begun_ranges(endpoints, writer)]
+        )
+        for child in children_of(self._plan.tables):
+            await read_children(
+                child,
+                writer,
+                lambda some, tell: collector(Ranges({}, split=False), None, tell).collect(some),
+                interval_s=self._settings.interval_s,
+                tell=self._tell,
+            )
         await drop_read_anew(writer, continued, self._tell)
         if due is not None and "compared" not in writer.run_values:
             await tell_difference(writer, self._settings.db_path, due, self._tell)

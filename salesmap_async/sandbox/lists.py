@@ -8,12 +8,15 @@ from typing import Any, Literal
 from urllib.parse import unquote
 
 from salesmap_async.api.endpoints import (
+    CHILDREN,
     ENDPOINTS,
     SUBMISSION_PATH,
     WORKSPACE_PATH,
+    Child,
     Endpoint,
     submissions_of,
 )
+from salesmap_async.sandbox.dice import Dice, identity
 from salesmap_async.sandbox.pages import (
     DateFilter,
     UnknownCursorError,
@@ -66,6 +69,9 @@ class ListReader:
 
         Raises NoSuchFormError, NoSuchRecordError, BadParameterError, UnknownCursorError.
         """
+        child = child_at(path, query)
+        if child is not None:
+            return self._children(*child)
         endpoint = endpoint_at(path)
         if endpoint is None and (found := _single_at(path)) is not None:
             return self._record(*found)
@@ -93,6 +99,19 @@ class ListReader:
         room = {"id": self._workspace.workspace_id, "name": self._workspace.workspace_name}
         first_user = next(iter(self._workspace.table("user")), {})
         return {"user": {**first_user, "room": room}}
+
+    def _children(self, child: Child, parent_id: str) -> Data:
+        """Return what a record has of such a list: none, one or two, by its id alone."""
+        parents = self._workspace.lists[next(e.path for e in ENDPOINTS if e.table == child.parent)]
+        if parents.position(parent_id) is None:
+            raise NoSuchRecordError(f"/{child.parent}")
+        what = child.table.partition("_")[2]
+        dice = Dice(parent_id, child.table)
+        records = [
+            {"id": identity(parent_id, child.table, number), "name": f"{what} {number}"}
+            for number in range(dice.below(3))
+        ]
+        return {f"{what}List": records, "nextCursor": None}
 
     def _record(self, endpoint: Endpoint, record_id: str) -> Data:
         """Return one record, a list of one for the lists that answer so."""
@@ -136,10 +155,7 @@ def openapi_document(root: str) -> dict[str, Any]:
         SUBMISSION_PATH,
         *_BY_PATH,
         *(f"{path}/{{id}}" for path, endpoint in _BY_PATH.items() if endpoint.single),
-        "/deal/{id}/quote",
-        "/lead/{id}/quote",
-        "/file",
-        "/pipeline",
+        *dict.fromkeys(child.path.partition("?")[0] for child in CHILDREN),
     ]
     return {
         "openapi": "3.0.0",
@@ -151,7 +167,14 @@ def openapi_document(root: str) -> dict[str, Any]:
 def is_route(path: str) -> bool:
     """Tell whether the API has something at `path`."""
     known = path == WORKSPACE_PATH or endpoint_at(path) is not None
-    return known or _single_at(path) is not None
+    return known or _single_at(path) is not None or path in _CHILD_ROUTES or _is_child(path)
+
+
+_CHILD_ROUTES = frozenset(child.path.partition("?")[0] for child in CHILDREN)
+
+
+def _is_child(path: str) -> bool:
+    return child_at(path, {}) is not None
 
 
 def _single_at(path: str) -> tuple[Endpoint, str] | None:
@@ -161,6 +184,22 @@ def _single_at(path: str) -> tuple[Endpoint, str] | None:
     if endpoint is None or not endpoint.single or not record_id:
         return None
     return endpoint, unquote(record_id)
+
+
+def child_at(path: str, query: Mapping[str, str]) -> tuple[Child, str] | None:
+    """Return the list that each record of another has for itself, and whose it is; None: none."""
+    for child in CHILDREN:
+        route, _, fixed = child.path.partition("?")
+        pattern = re.escape(route).replace(re.escape("{id}"), "([^/]+)")
+        found = re.fullmatch(pattern, path)
+        if found is None:
+            continue
+        wanted = dict(pair.split("=") for pair in fixed.split("&") if pair)
+        if not wanted:
+            return child, unquote(found[1])
+        if query.get("objectType") == wanted["objectType"] and "objectId" in query:
+            return child, query["objectId"]
+    return None
 
 
 def endpoint_at(path: str) -> Endpoint | None:

@@ -38,3 +38,11 @@ async def differing_ids(
         f"SELECT count(*) FROM ({known} EXCEPT {mine})", (chain,)
     )
     return next(iter(missed))[0], next(iter(gone))[0]
+
+
+async def record_ids(connection: aiosqlite.Connection, table: str) -> list[str]:
+    """Return the ids of all records of a table, each once, in order."""
+    rows = await connection.execute_fetchall(
+        'SELECT DISTINCT id FROM record WHERE "table" = ? AND id IS NOT NULL ORDER BY id', (table,)
+    )
+    return [str(row[0]) for row in rows]
