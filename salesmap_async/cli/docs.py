@@ -19,7 +19,10 @@ from salesmap_async.errors import UsageError
 @command()
 @click.argument("page", required=False)
 @click.option(
-    "--schema", type=click.Choice(SCHEMAS), help="Print the JSON Schema of this command's --json."
+    "--schema",
+    type=click.Choice(SCHEMAS),
+    metavar="COMMAND",
+    help="Print the JSON Schema of this command's --json, like run or fleet-status.",
 )
 def docs(page: str | None, schema: str | None) -> None:
     """Show a page of the manual.

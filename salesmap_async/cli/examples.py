@@ -17,8 +17,8 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     ),
     "schedule install": (
         "schedule install --at 03:30 --token-file token.txt",
-        "schedule install --as cron --at 04:15 --token-file token.txt",
-        "schedule install --token-file token.txt --keep-backups 60",
+        "schedule install --as cron --token-file token.txt",
+        "schedule install --token-file t.txt --no-timeline",
     ),
     "schedule remove": (
         "schedule remove",
@@ -35,7 +35,7 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
     "restore": (
         "restore",
         "restore 20261122_143500",
-        "restore backups/salesmap_latest_before_20261122_150600.db --yes",
+        "restore 20261122_143500 --yes",
     ),
     "prune": ("prune --dry-run", "prune", "prune --json"),
     "serve": ("serve --open", "serve --with-token", "serve --port 8080 --config dashboard.toml"),
@@ -46,9 +46,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "timeline as-of yesterday --out yesterday.db --force",
     ),
     "timeline show": (
-        "timeline show deal 0192f6a0-0000-7000-8000-000000000001",
-        "timeline show people 0192f6a0-0000-7000-8000-000000000002 --format json",
-        "timeline show organization 0192f6a0-0000-7000-8000-000000000003 --format csv",
+        "timeline show deal 0192f6a01",
+        "timeline show people 0192f6a02 --format json",
+        "timeline show organization 0192f6a03 --format csv",
     ),
     "timeline log": (
         "timeline log --since 7d",
@@ -61,9 +61,9 @@ EXAMPLES: Mapping[str, tuple[str, ...]] = {
         "timeline build --backup-dir old",
     ),
     "timeline forget": (
-        "timeline forget people 0192f6a0-0000-7000-8000-000000000002",
-        "timeline forget lead 0192f6a0-0000-7000-8000-000000000004",
-        "timeline forget memo 0192f6a0-0000-7000-8000-000000000005 --db-path crm.db",
+        "timeline forget people 0192f6a02",
+        "timeline forget lead 0192f6a04",
+        "timeline forget memo 0192f6a05 --db-path crm.db",
     ),
     "timeline prune": (
         "timeline prune --keep-days 730",

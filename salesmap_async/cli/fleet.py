@@ -70,7 +70,9 @@ def run(
     resume: bool,
     dask: str | None,
 ) -> None:
-    """Take a snapshot of each workspace; one that fails never stops the others.
+    """Take a snapshot of each workspace.
+
+    One that fails never stops the others.
 
     The file is checked as a whole before anything starts. Exit code 0: all are published (with
     --resume: or were before); 1: some are not, each with its next command; 2: the file cannot be
@@ -110,7 +112,7 @@ def run(
 @_SHARD
 @json_option
 def status(file: Path, only: tuple[str, ...], shard: str | None, as_json: bool) -> None:
-    """Show the snapshot of each workspace, and how its last run ended."""
+    """Show each workspace's snapshot, and how its last run ended."""
     from salesmap_async.fleet.status import status_of
 
     with explaining():

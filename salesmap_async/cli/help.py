@@ -27,8 +27,8 @@ OPTION_GROUPS: Mapping[str, tuple[str, ...]] = {
     ),
     "Publishing": ("allow_shrink", "replace_damaged", "sql_after"),
     "Telling others": ("ping_url", "webhook_url", "on_failure", "metrics_file"),
-    "Trying it out": ("sandbox", "days", "fields"),
-    "On the screen": ("progress", "quiet", "verbose", "as_json", "format_"),
+    "Trying it out": ("sandbox", "days", "field_set"),
+    "On the screen": ("progress", "quiet", "verbose", "as_json"),
     "Every command": ("settings_file", "lang", "_click_default_help"),
 }  # fmt: skip
 """Heading -> parameters. What stands in none of them comes first, under the plain heading."""
@@ -42,7 +42,7 @@ class HelpfulCommand(click.Command):
         records = {
             str(each.name): record
             for each in self.get_params(ctx)
-            if (record := each.get_help_record(ctx)) is not None
+            if isinstance(each, click.Option) and (record := each.get_help_record(ctx)) is not None
         }
         grouped = {name for names in OPTION_GROUPS.values() for name in names}
         own = [record for name, record in records.items() if name not in grouped]

@@ -96,7 +96,7 @@ def evolve_option(meaning: str) -> Callable[[_Command], _Command]:
 
 def fields_option(meaning: str) -> Callable[[_Command], _Command]:
     """Return a decorator that adds --fields: which fields the invented workspace has."""
-    return click.option("--fields", type=click.Choice(["all", "plain"]), help=meaning)
+    return click.option("--fields", "field_set", type=click.Choice(["all", "plain"]), help=meaning)
 
 
 def read_token(token_file: Path | None) -> Secret | None:

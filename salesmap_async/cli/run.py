@@ -65,7 +65,7 @@ def run(
     token_file: Path | None,
     sandbox: bool,
     days: tuple[int, ...],
-    fields: str | None,
+    field_set: str | None,
     progress: bool | None,
     quiet: bool,
     as_json: bool,
@@ -96,11 +96,11 @@ def run(
         notifier = Notifier(settings, warn=warn)
         attempt.told = lambda *failure: _tell_failure(notifier, settings, *failure)
         settings = dataclasses.replace(settings, token=None if sandbox else read_token(token_file))
-        for option, given in (("--evolve", days), ("--fields", fields)):
+        for option, given in (("--evolve", days), ("--fields", field_set)):
             if given and not sandbox:
                 said = f"{option} changes the built-in workspace only"
                 raise UsageError(said, cure="add --sandbox")
-        invented = _Invented(days=days, is_plain=fields == "plain") if sandbox else None
+        invented = _Invented(days=days, is_plain=field_set == "plain") if sandbox else None
         if sandbox:
             settings = with_sandbox_db(settings)
         attempt.settings = settings

@@ -84,7 +84,7 @@ from salesmap_async.sandbox import (
     type=click.Path(path_type=Path),
     help="JSON file with scripted faults: which request goes wrong, and how.",
 )
-@evolve_option("After a day of work in the CRM: new, moved, won, lost ...; may be repeated.")
+@evolve_option("After a day of work in the CRM: deals new, moved, won, lost; may be repeated.")
 @click.option("--no-quota", is_flag=True, help="Do not enforce 100 requests per 10 s.")
 @click.option(
     "--used-by-others",
@@ -103,7 +103,7 @@ def sandbox(
     forms: int,
     wide_fields: int,
     absent: float,
-    fields: str | None,
+    field_set: str | None,
     log_events: int | None,
     latency_s: float,
     faults_file: Path | None,
@@ -126,7 +126,7 @@ def sandbox(
             forms=forms,
             wide_fields=wide_fields,
             absent=absent,
-            plain=fields == "plain",
+            plain=field_set == "plain",
             log_events=log_events,
         )
         for day in days:

@@ -80,7 +80,10 @@ def print_(at: str, scheduler: Scheduler | None, run_options: tuple[str, ...]) -
 @schedule.command(cls=HelpfulCommand, context_settings=_TAKES_RUN_OPTIONS)
 @_options
 def install(at: str, scheduler: Scheduler | None, run_options: tuple[str, ...]) -> None:
-    """Schedule it, in the place of what was scheduled for this DB before, and read it back."""
+    """Schedule it, and read it back.
+
+    What was scheduled for this DB before is replaced.
+    """
     with explaining() as attempt:
         from salesmap_async.schedule.install import install as install_job
 

@@ -54,7 +54,7 @@ def timeline() -> None:
 @click.option("--out", type=click.Path(path_type=Path), required=True, help="DB file to write.")
 @click.option("--force", is_flag=True, help="Replace what is there already.")
 def as_of(word: str, out: Path, force: bool, **options: Any) -> None:
-    """Write the snapshot of a run, or what was valid at the end of a day in Seoul.
+    """Write the snapshot of a run, or of the end of a day in Seoul.
 
     Every data table is compared with the fingerprint in that run's manifest before the file gets
     its name.
@@ -83,7 +83,10 @@ def as_of(word: str, out: Path, force: bool, **options: Any) -> None:
 @path_options
 @_FORMAT
 def show(table: str, record_id: str, format_: str, **options: Any) -> None:
-    """Show the life of a record: when it was first seen, each change of a field, when it went."""
+    """Show the life of a record.
+
+    When it was first seen, each change of a field, when it went.
+    """
     with _attempt(options, "show") as settings:
         from salesmap_async.timeline.lives import life_of
         from salesmap_async.timeline.timeline_file import timeline_opened
@@ -125,7 +128,7 @@ def log(
 @timeline.command(cls=HelpfulCommand)
 @path_options
 def build(**options: Any) -> None:
-    """Feed the backups that are there, oldest first, then the final DB."""
+    """Feed the backups that are there, then the final DB."""
     with _attempt(options, "build") as settings:
         from salesmap_async.run.lock import run_lock
         from salesmap_async.run.timeline_step import build_timeline

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 
 from salesmap_async.__main__ import commands
 from salesmap_async.cli.commands import COMMANDS, GROUPS, load_command
@@ -42,6 +43,25 @@ def test_commands_stand_in_groups_a_line_each(tmp_path: Path) -> None:
         for name, line in lines.items():
             assert re.search(rf"^  {name} +{re.escape(line)}$", out, re.M)
     assert max(map(len, out.splitlines())) <= 80
+
+
+@pytest.mark.parametrize("name", [*leaves(), "timeline", "fleet", "schedule"])
+def test_help_fits_80_columns(name: str) -> None:
+    """Nothing is wider, no short help is cut off, and no argument stands among the options."""
+    with CliRunner().isolation(env={"COLUMNS": "80"}):
+        first, _, below = name.partition(" ")
+        command = load_command(first)
+        context = click.Context(commands, info_name="python -m salesmap_async")
+        for each in filter(None, (first, below)):
+            if each == below:
+                assert isinstance(command, click.Group)
+                command = command.commands[below]
+            context = click.Context(
+                command, info_name=each, parent=context, terminal_width=80, max_content_width=80
+            )
+        text = command.get_help(context)
+    assert max(map(len, text.splitlines())) <= 80
+    assert "..." not in text.replace("]...", "").replace("...]", "")
 
 
 @pytest.mark.parametrize("name", leaves())
