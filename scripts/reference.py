@@ -15,8 +15,9 @@ import click
 REPOSITORY = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(REPOSITORY))
 
-from salesmap_async.cli.commands import COMMANDS, load_command  # noqa: E402
+from salesmap_async.cli.commands import load_command  # noqa: E402
 from salesmap_async.cli.examples import EXAMPLES  # noqa: E402
+from salesmap_async.cli.names import COMMANDS  # noqa: E402
 
 PAGE = REPOSITORY / "salesmap_async" / "docs" / "reference.md"
 _HEAD = """# Commands and options

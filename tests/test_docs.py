@@ -15,7 +15,8 @@ from click.testing import CliRunner
 from salesmap_async import errors
 from salesmap_async.__main__ import commands
 from salesmap_async.api.endpoints import ALL_TABLES, CORE_TABLES, USUAL_TABLES
-from salesmap_async.cli.commands import COMMANDS, load_command
+from salesmap_async.cli.commands import load_command
+from salesmap_async.cli.names import COMMANDS
 from salesmap_async.docs import PAGES, read_page
 from salesmap_async.publish.manifest import META_TABLES
 from scripts.reference import reference

@@ -23,7 +23,8 @@ from salesmap_async.cli.options import (
     settings_options,
     token_file_option,
 )
-from salesmap_async.cli.settings_file import check_all_sections, file_in_force, origins
+from salesmap_async.cli.origins import check_all_sections, origins
+from salesmap_async.cli.settings_file import file_in_force
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import UsageError
 from salesmap_async.run.checks import Finding

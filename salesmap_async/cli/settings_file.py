@@ -10,13 +10,12 @@ from typing import Any
 import click
 from click.core import ParameterSource
 
-from salesmap_async.cli.commands import SUBCOMMANDS, load_command
 from salesmap_async.cli.language import language_option
-from salesmap_async.commandline import ADDRESSES, use_settings_file
+from salesmap_async.cli.names import SUBCOMMANDS
+from salesmap_async.commandline import use_settings_file
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import PATH_FIELDS
 from salesmap_async.settings_file import (
-    SHARED,
     SettingsFile,
     find_settings_file,
     read_settings_file,
@@ -68,7 +67,7 @@ def _apply(context: click.Context, _option: click.Parameter, value: Path | None)
     try:
         file = read_settings_file(path, SUBCOMMANDS)
         context.default_map = _beside(file, context.command) | dict(
-            _defaults(file, name_of(context), context.command)
+            defaults_of(file, name_of(context), context.command)
         )
     except UsageError as error:
         said = f"{error}; {error.cure}" if error.cure else str(error)
@@ -98,7 +97,7 @@ def file_in_force(context: click.Context) -> SettingsFile | None:
     return found if isinstance(found, SettingsFile) else None
 
 
-def _defaults(
+def defaults_of(
     file: SettingsFile, command_name: str, command: click.Command
 ) -> Iterator[tuple[str, Any]]:
     """Yield parameter and value of each key that is for this command. Raises UsageError."""
@@ -172,23 +171,6 @@ def _of(value: Any, wanted: Any, place: str, words: str) -> Any:
     return value
 
 
-def check_all_sections(file: SettingsFile) -> None:
-    """Raise UsageError for the first key or value of any section that its command refuses."""
-    for name in file.sections:
-        if name != SHARED:
-            list(_defaults(file, name, _command_named(name)))
-    if SHARED in file.sections:
-        list(_defaults(file, "run", load_command("run")))
-
-
-def _command_named(name: str) -> click.Command:
-    first, _, below = name.partition(" ")
-    command = load_command(first)
-    if below and isinstance(command, click.Group):
-        return command.commands[below]
-    return command
-
-
 def origin_of(context: click.Context, option: click.Option) -> str:
     """Say where the value of an option is from: `option`, the variable, the file; '' for none."""
     source = context.get_parameter_source(str(option.name))
@@ -215,28 +197,3 @@ def said_in_file(context: click.Context, text: str) -> str:
             where = origin_of(context, option)
             return f"The value of {key_of_option(option)} is from {where}"
     return ""
-
-
-def origins(context: click.Context) -> Iterator[tuple[str, str, str]]:
-    """Yield flag, value and origin of everything that a `run` would not take from its defaults.
-
-    What `context`'s own command is given counts as given to the run.
-    """
-    run = load_command("run")
-    own = {
-        str(each.name): each for each in context.command.params if isinstance(each, click.Option)
-    }
-    examined = run.make_context("run", [], parent=context.find_root())
-    for option in run.params:
-        if not isinstance(option, click.Option) or option.name == "settings_file":
-            continue
-        name, where, said = str(option.name), examined, option
-        if name in own and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            where, said = context, own[name]
-        if origin := origin_of(where, said):
-            value = "(an address)" if name in ADDRESSES else _shown(where.params.get(name))
-            yield max(option.opts, key=len), value, origin
-
-
-def _shown(value: Any) -> str:
-    return ", ".join(map(str, value)) if isinstance(value, tuple) else str(value)

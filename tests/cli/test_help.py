@@ -15,9 +15,10 @@ import pytest
 from click.testing import CliRunner
 
 from salesmap_async.__main__ import commands
-from salesmap_async.cli.commands import COMMANDS, GROUPS, load_command
+from salesmap_async.cli.commands import load_command
 from salesmap_async.cli.examples import EXAMPLES
 from salesmap_async.cli.help import OPTION_GROUPS
+from salesmap_async.cli.names import COMMANDS, GROUPS
 from tests.support.cli_process import POSIX, cli, environment, no_process_is_left
 
 __all__ = ["no_process_is_left"]

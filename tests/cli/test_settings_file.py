@@ -7,8 +7,10 @@ from pathlib import Path
 import click
 import pytest
 
-from salesmap_async.cli.commands import COMMANDS, SUBCOMMANDS, load_command
-from salesmap_async.cli.settings_file import check_all_sections, key_of_option
+from salesmap_async.cli.commands import load_command
+from salesmap_async.cli.names import COMMANDS, SUBCOMMANDS
+from salesmap_async.cli.origins import check_all_sections
+from salesmap_async.cli.settings_file import key_of_option
 from salesmap_async.errors import UsageError
 from salesmap_async.settings_file import read_settings_file
 from tests.support.cli_process import cli, no_process_is_left

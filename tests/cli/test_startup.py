@@ -9,7 +9,8 @@ import sys
 import click
 import pytest
 
-from salesmap_async.cli.commands import COMMANDS, load_command
+from salesmap_async.cli.commands import load_command
+from salesmap_async.cli.names import COMMANDS
 from tests.support.cli_process import environment
 
 HEAVY = ("aiohttp", "aiosqlite", "fastapi", "uvicorn", "pydantic", "rich.progress",

@@ -7,7 +7,8 @@ import shlex
 
 import click
 
-from salesmap_async.cli.commands import COMMANDS, load_command
+from salesmap_async.cli.commands import load_command
+from salesmap_async.cli.names import COMMANDS
 
 _NEXT = re.compile(r"Next: ((?:python -m salesmap_async|salesmap-async)\b.*)")
 

@@ -20,7 +20,7 @@ WINGS = (
     "export", "fleet", "search", "cli",
 )  # fmt: skip
 FOREIGN = {
-    "cli/commands.py": "the help of the commands",
+    "cli/names.py": "the help of the commands",
     "cli/examples.py": "commands",
     "cli/completion.py": "a script for shells",
     "cli/help.py": "headings of the help",
