@@ -65,28 +65,9 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     _check_complete(publication)
     publication, left_out = _without_left_out(publication)
     paths = publication.paths
-    manifest = build_snapshot(
-        BuildRequest(
-            work_db=paths.work_db,
-            building_db=paths.building_db,
-            tables=publication.tables,
-            carry_from=paths.final_db if _has_tables_to_carry(publication) else None,
-            remarks=left_out,
-            run_info=publication.run_info,
-            run_tag=paths.run_tag,
-            manifest_before=publication.published.manifest if publication.published else {},
-        ),
-        tell=publication.tell,
-        stop=publication.stop,
-    )
+    manifest = _build(publication, left_out)
     try:
-        if publication.sql_after is not None:
-            apply_sql_after(
-                publication.sql_after,
-                paths.building_db,
-                tell=publication.tell,
-                stop=publication.stop,
-            )
+        _apply_sql_after(publication)
         _pass_gate(publication, manifest)
         write_reports(paths, manifest, publication.run_info, tell=publication.tell)
         fresh = _back_up(publication)
@@ -114,6 +95,27 @@ def publish_snapshot(publication: Publication) -> tuple[ManifestRow, ...]:
     )
     _prune(publication, fresh)
     return manifest
+
+
+def _build(publication: Publication, left_out: Mapping[str, str]) -> tuple[ManifestRow, ...]:
+    paths = publication.paths
+    request = BuildRequest(
+        work_db=paths.work_db,
+        building_db=paths.building_db,
+        tables=publication.tables,
+        carry_from=paths.final_db if _has_tables_to_carry(publication) else None,
+        remarks=left_out,
+        run_info=publication.run_info,
+        run_tag=paths.run_tag,
+        manifest_before=publication.published.manifest if publication.published else {},
+    )
+    return build_snapshot(request, tell=publication.tell, stop=publication.stop)
+
+
+def _apply_sql_after(publication: Publication) -> None:
+    sql, building_db = publication.sql_after, publication.paths.building_db
+    if sql is not None:
+        apply_sql_after(sql, building_db, tell=publication.tell, stop=publication.stop)
 
 
 def publish_webforms(publication: Publication) -> tuple[ManifestRow, ...]:
