@@ -14,6 +14,7 @@ import pytest
 from salesmap_async import take_snapshot
 from salesmap_async.api.endpoints import (
     ALL_TABLES,
+    CHILD_TABLES,
     CORE_TABLES,
     ENDPOINTS,
     SUBMISSION_TABLE,
