@@ -6,6 +6,7 @@ import re
 import shlex
 import subprocess
 import sys
+import tomllib
 from pathlib import Path
 
 import click
@@ -234,3 +235,17 @@ def test_docs_lists_the_pages_and_refuses_others() -> None:
     refused = CliRunner().invoke(commands, ["docs", "runbok"])
     assert refused.exit_code == 2
     assert all(name in refused.output for name in PAGES)
+
+
+def test_every_file_of_the_package_is_shipped() -> None:
+    """An installed program has its pages, schemas and screens as a clone does."""
+    table = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
+    package = REPOSITORY / "salesmap_async"
+    patterns = table["tool"]["setuptools"]["package-data"]["salesmap_async"]
+    shipped = {path for pattern in patterns for path in package.glob(pattern)}
+    others = {
+        path
+        for path in package.rglob("*")
+        if path.is_file() and path.suffix != ".py" and "__pycache__" not in path.parts
+    }
+    assert others <= shipped

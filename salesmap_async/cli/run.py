@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import signal
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -125,7 +126,8 @@ def run(
     for problem in (*tidy_up(settings), write_metrics_after_run(settings)):
         warn(problem)
     if as_json:
-        print_json(published(report))
+        with suppress(OSError):  # it is published, whether that can be told or not
+            print_json(published(report))
     else:
         show_summary(report)
     notifier.published("\n".join(summary_lines(report)))

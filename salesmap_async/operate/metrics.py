@@ -40,6 +40,8 @@ def write_metrics_after_run(settings: Settings) -> str:
         write_metrics(settings.metrics_file, read_status(settings))
     except SalesmapError as error:
         return str(error)
+    except Exception as error:  # whatever it is, the run ended as it did
+        return f"--metrics-file {settings.metrics_file} cannot be written: {error}"
     return ""
 
 

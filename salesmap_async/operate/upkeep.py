@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 
-from salesmap_async.errors import PublishError, RunLockedError, SalesmapError
+from salesmap_async.errors import PublishError, RunLockedError
 from salesmap_async.operate.leftovers import Leftover
 from salesmap_async.operate.prune import Pruned, look, remove
 from salesmap_async.operate.runs import history_of
@@ -32,7 +32,7 @@ def tidy_up(settings: Settings) -> tuple[str, ...]:
             return (*refused, *_forget_old_runs(settings, found))
     except RunLockedError:
         return ()
-    except (SalesmapError, OSError) as error:
+    except Exception as error:  # whatever it is, the run is published
         return (f"old logs could not be removed: {error}",)
 
 
