@@ -66,7 +66,7 @@ def test_every_command_prints_what_its_schema_says(tmp_path: Path) -> None:
         assert ask("timeline", "log", "--json", schema="timeline-log")
         refused = ask("run", *QUICK, "--json", "--db-path", "logs", schema="run", code=2)
         assert refused["ok"] is False
-        assert "--db-path" in refused["error"]
+        assert "is a directory; name a file" in refused["error"], "JSON stays English"
         status = ask("status", "--json", schema="status")
         assert status["snapshot"]["run_tag"] == second["run_tag"]
         assert status["next"].startswith("python -m salesmap_async run")

@@ -93,6 +93,22 @@ async def test_what_may_still_be_needed_stays(
         assert len(list_backups(settings)) == 3, "their names are known by the runs' traces"
 
 
+async def test_an_older_run_that_can_go_on_stays(make_settings: MakeSettings) -> None:
+    """Runs of web forms alone do not make it old, however many there are."""
+    async with small_sandbox() as sandbox:
+        settings = make_settings(sandbox, keep_logs=1)
+        await take_snapshot(dataclasses.replace(settings, run_tag="first"))
+        await stopped(settings, "goes-on")
+        for tag in ("w1", "w2"):
+            await take_snapshot(
+                dataclasses.replace(settings, run_tag=tag, webform_only=True, no_backup=True)
+            )
+        assert tidy_up(settings) == ()
+        tags = {run.run_tag for run in read_runs(settings).runs}
+        assert tags == {"first", "goes-on", "w2"}
+        await take_snapshot(dataclasses.replace(settings, resume_run_tag="goes-on"))
+
+
 async def test_work_dbs_of_abandoned_runs_go(make_settings: MakeSettings) -> None:
     """Once a later run is published; one that can go on stays."""
     async with small_sandbox() as sandbox:

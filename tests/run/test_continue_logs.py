@@ -198,6 +198,8 @@ async def test_one_log_a_week_is_read_in_full_and_compared(
     assert sum(each.path == "/people/activity" for each in asked) <= 2
     [said] = [each.text for each in events.of(Warned) if "one log is every week" in each.text]
     assert "1 rows had come late and going on had missed them, 3 are gone" in said
+    kept = json.loads(manifest(tmp_path / "final.db", "deal_history")["continuation"])["kept"]
+    assert len(kept) == 2, "the page from before serves the next night, this one is too young"
     age(tmp_path / "final.db", DAY + 60, full_days=3)
     _, asked = await run(space)
     assert len(asked) <= 4, "within the week nothing is read in full"

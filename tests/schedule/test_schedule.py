@@ -182,6 +182,7 @@ def test_systemd_takes_its_units(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     [line] = [each for each in service_unit(one).splitlines() if each.startswith("ExecStart=")]
+    assert not re.search(r"(?<!%)%(%%)*(?!%)", line), "a single % begins a specifier"
     plain = line.removeprefix("ExecStart=").replace("%%", "%").replace("$$", "$")
     assert tuple(shlex.split(plain)) == one.words
 
