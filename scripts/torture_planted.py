@@ -504,6 +504,69 @@ BUGS: tuple[Bug, ...] = (
         ),
         (_TIMELINE,),
     ),
+    Bug(
+        "own SQL may change the CRM's tables",
+        "salesmap_async/publish/sql_after.py",
+        (
+            (
+                "is_own = table is not None and table.casefold() in names",
+                "is_own = False",
+            ),
+        ),
+        ("tests/publish/test_sql_after.py",),
+    ),
+    Bug(
+        "old logs of a run that can go on are removed",
+        "salesmap_async/operate/upkeep.py",
+        (("if run.run_tag in needed or paths", "if paths"),),
+        ("tests/operate/test_upkeep.py",),
+    ),
+    Bug(
+        "the history is shortened without its lock",
+        "salesmap_async/run/history.py",
+        (
+            (
+                "        with history_lock(self.path):\n            lines",
+                "        if True:\n            lines",
+            ),
+        ),
+        ("tests/operate/test_upkeep.py",),
+    ),
+    Bug(
+        "the command after a failure is given the token",
+        "salesmap_async/notify/deliver.py",
+        (('if k != "SALESMAP_TOKEN"', "if k"),),
+        ("tests/notify",),
+    ),
+    Bug(
+        "a log goes on from the last page, however young it is",
+        "salesmap_async/run/continuing.py",
+        (("OLD_ENOUGH = timedelta(hours=24)", "OLD_ENOUGH = timedelta(0)"),),
+        ("tests/run/test_continue_logs.py",),
+    ),
+    Bug(
+        "a log goes on after its last record without looking whether that still stands there",
+        "salesmap_async/run/continuing.py",
+        (('"trail": [[0, *self.kept.step[1:]]]', '"trail": []'),),
+        ("tests/run/test_continue_logs.py",),
+    ),
+    Bug(
+        "a log that was read anew keeps what had been put before it",
+        "salesmap_async/run/continuing.py",
+        (
+            (
+                'if (row.progress.get("first") or ("",))[0] and earlier in rows:',
+                "if False:",
+            ),
+        ),
+        ("tests/run/test_continue_logs.py",),
+    ),
+    Bug(
+        "an agent's answer has no bound",
+        "salesmap_async/agents/answers.py",
+        (("        if size > most:", "        if False:"),),
+        ("tests/agents",),
+    ),
 )
 
 
