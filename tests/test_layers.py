@@ -90,7 +90,6 @@ TYPING_ONLY = {
     ("cli.language", "cli.catalogue"): "imported where another language is spoken",
     ("cli.fleet", "fleet.config"): "imported when the runs begin",
     ("cli.fleet", "fleet.runs"): "imported when the runs begin",
-    ("cli.run", "notify.notifier"): "imported when the run begins",
     ("cli.run", "cli.progress"): "imported when the run begins",
     ("cli.timeline", "timeline.lives"): "imported when the timeline is opened",
     ("cli.run", "run.snapshot"): "imported when the run begins",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import signal
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from salesmap_async.cli.as_json import print_json, published
-from salesmap_async.cli.console import say_if_possible, warn
+from salesmap_async.cli.console import say_if_possible
 from salesmap_async.cli.explain import explaining, next_arguments
 from salesmap_async.cli.help import command
 from salesmap_async.cli.options import (
@@ -28,9 +27,7 @@ from salesmap_async.commandline import path_command, run_command, same_command_a
 from salesmap_async.errors import (
     DamagedError,
     SalesmapError,
-    StoppedError,
     UsageError,
-    exit_code_of,
 )
 from salesmap_async.first_moments import end_quietly_on_signals
 from salesmap_async.paths import SANDBOX_DB
@@ -38,7 +35,6 @@ from salesmap_async.settings import Secret, Settings, option_fields
 
 if TYPE_CHECKING:
     from salesmap_async.cli.progress import Verbosity
-    from salesmap_async.notify.notifier import Notifier
     from salesmap_async.run.snapshot import RunReport
 
 SANDBOX_RECORDS = 3000
@@ -85,70 +81,55 @@ def run(
     # Imported here, so that a look at the options does not wait for all of the program.
     import asyncio
 
+    from salesmap_async.cli.attended import Attendance
     from salesmap_async.cli.progress import Verbosity
-    from salesmap_async.cli.summary import show_summary, summary_lines
-    from salesmap_async.notify.notifier import Notifier
-    from salesmap_async.operate.metrics import write_metrics_after_run
-    from salesmap_async.operate.upkeep import tidy_up
+    from salesmap_async.cli.summary import show_summary
 
     verbosity = Verbosity(bars=progress, quiet=quiet, verbose=verbose)
     with explaining(as_json=as_json) as attempt:
-        settings = Settings(**options)
-        notifier = Notifier(settings, warn=warn)
-        attempt.told = lambda *failure: _tell_failure(notifier, settings, *failure)
-        settings = dataclasses.replace(settings, token=None if sandbox else read_token(token_file))
-        for option, given in (("--evolve", days), ("--fields", field_set)):
-            if given and not sandbox:
-                said = f"{option} changes the built-in workspace only"
-                raise UsageError(said, cure="add --sandbox")
-        invented = _Invented(days=days, is_plain=field_set == "plain") if sandbox else None
-        if sandbox:
-            settings = with_sandbox_db(settings)
-        attempt.settings = settings
+        attendance = Attendance(Settings(**options))
+        attempt.told = attendance.failed
+        settings = _settings(attendance.settings, token_file, sandbox=sandbox)
+        invented = _invented(days, field_set, sandbox=sandbox)
+        attendance.settings = attempt.settings = settings
         attempt.next_command = lambda error: _next_command(
             error, settings, sandbox=sandbox, token_file=token_file
         )
-        notifier.started()
+        attendance.started()
         try:
             report = asyncio.run(_snapshot(settings, verbosity, invented))
         except asyncio.CancelledError:  # a second signal before the run had begun
             say_if_possible("salesmap-async: stopped; nothing was touched.")
-            stopped = StoppedError("stopped; nothing was touched", signal_number=signal.SIGINT)
-            attempt.told(stopped, str(stopped), same_command_again())
+            attendance.stopped()
             raise SystemExit(130) from None
         except Exception as error:
-            if not isinstance(error, SalesmapError):  # a fault of this program is told too
-                fault = SalesmapError(f"{type(error).__name__}: {error}")
-                attempt.told(fault, str(fault), same_command_again())
+            if not isinstance(error, SalesmapError):
+                attendance.broke(error)
             raise
         finally:
             ignore_signals()  # it is over: what comes now is too late to stop anything
-    for problem in (*tidy_up(settings), write_metrics_after_run(settings)):
-        warn(problem)
     if as_json:
         with suppress(OSError):  # it is published, whether that can be told or not
             print_json(published(report))
     else:
         show_summary(report)
-    notifier.published("\n".join(summary_lines(report)))
+    attendance.published(report)
 
 
-def _tell_failure(
-    notifier: Notifier, settings: Settings, error: SalesmapError, said: str, command: str
-) -> None:
-    from salesmap_async.notify.notifier import Failure
-    from salesmap_async.operate.metrics import write_metrics_after_run
+def _settings(settings: Settings, token_file: Path | None, *, sandbox: bool) -> Settings:
+    """Return the settings with their token; of the built-in workspace, with a DB of its own."""
+    if sandbox:
+        return with_sandbox_db(settings)
+    return dataclasses.replace(settings, token=read_token(token_file))
 
-    warn(write_metrics_after_run(settings))
-    notifier.failed(
-        Failure(
-            run_tag=error.run.run_tag if error.run else "",
-            exit_code=exit_code_of(error),
-            reason=str(error),
-            said=said,
-            next_command=command,
-        )
-    )
+
+def _invented(days: tuple[int, ...], field_set: str | None, *, sandbox: bool) -> _Invented | None:
+    """Return how the built-in workspace is to be read; None for a real one."""
+    for option, given in (("--evolve", days), ("--fields", field_set)):
+        if given and not sandbox:
+            said = f"{option} changes the built-in workspace only"
+            raise UsageError(said, cure="add --sandbox")
+    return _Invented(days=days, is_plain=field_set == "plain") if sandbox else None
 
 
 def _next_command(

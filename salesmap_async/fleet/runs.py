@@ -157,6 +157,7 @@ def _follow_up(
     command = next_command(outcome)
     notifier.failed(
         Failure(
+            db_path=entry.settings.db_path,
             run_tag=outcome.run_tag or "",
             exit_code=outcome.exit_code,
             reason=outcome.error,

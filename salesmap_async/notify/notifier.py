@@ -19,6 +19,7 @@ class Failure:
     paragraph, `next_command` what to type.
     """
 
+    db_path: Path
     run_tag: str
     exit_code: int
     reason: str
@@ -36,7 +37,6 @@ class Notifier:
         self._ping_url = settings.ping_url
         self._webhook_url = settings.webhook_url
         self._on_failure = settings.on_failure
-        self._db_path: Path = settings.db_path
         self._http = HttpSender(proxy=settings.proxy, ca_file=settings.ca_file)
         self._warn = warn
         self._start: threading.Thread | None = None
@@ -63,7 +63,7 @@ class Notifier:
                     "SALESMAP_EXIT_CODE": str(failure.exit_code),
                     "SALESMAP_REASON": failure.reason,
                     "SALESMAP_NEXT": failure.next_command,
-                    "SALESMAP_DB_PATH": str(self._db_path),
+                    "SALESMAP_DB_PATH": str(failure.db_path),
                 },
             )
             self._say("--on-failure", problem)

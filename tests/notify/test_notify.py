@@ -169,7 +169,11 @@ def test_the_end_is_never_told_before_the_start(tmp_path: Path, told: Told) -> N
     for _ in range(5):
         notifier = Notifier(settings, warn=pytest.fail)
         notifier.started()
-        notifier.failed(Failure(run_tag="", exit_code=1, reason="r", said="s", next_command="n"))
+        notifier.failed(
+            Failure(
+                db_path=tmp_path, run_tag="", exit_code=1, reason="r", said="s", next_command="n"
+            )
+        )
     assert told.paths == ["/p/start", "/p/fail"] * 5
 
 
