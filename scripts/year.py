@@ -146,7 +146,7 @@ metrics_file = "salesmap.prom"
         before = set(checkpoints.glob("*/snapshot.db"))
         while run.poll() is None and not set(checkpoints.glob("*/snapshot.db")) - before:
             pass
-        run.send_signal(signal.SIGKILL)
+        run.kill()
 
     def _environment(self, number: int) -> dict[str, str]:
         offset_s = (START + timedelta(days=number) - datetime.now(UTC)).total_seconds()

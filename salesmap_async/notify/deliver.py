@@ -11,6 +11,7 @@ import os
 import signal
 import ssl
 import subprocess
+import sys
 import threading
 import urllib.error
 import urllib.request
@@ -113,7 +114,7 @@ def _standard_error() -> int:
 
 def _kill(process: subprocess.Popen[bytes]) -> None:
     """End the shell and what it has started."""
-    if os.name == "posix":
+    if sys.platform != "win32":
         os.killpg(process.pid, signal.SIGKILL)
     else:
         subprocess.run(  # noqa: S603
