@@ -6,7 +6,7 @@ Timestamps are seconds since 1970, as its conventions ask for.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +18,61 @@ from salesmap_async.run.history import PUBLISHED
 from salesmap_async.settings import Settings
 from salesmap_async.sqlite_file import opened
 
-Sample = tuple[Mapping[str, str], float]
+Sample = tuple[Mapping[str, str], float | None]
+
+
+def _seconds(at: datetime | None) -> float | None:
+    return None if at is None else at.timestamp()
+
+
+_GAUGES: tuple[tuple[str, str, Callable[[Status], float | None]], ...] = (
+    (
+        "salesmap_snapshot_timestamp_seconds",
+        "When the reading of the snapshot's oldest table began.",
+        lambda found: _seconds(found.final.captured_at) if found.final else None,
+    ),
+    (
+        "salesmap_snapshot_bytes",
+        "Size of the final DB.",
+        lambda found: found.final.size_bytes if found.final else None,
+    ),
+    (
+        "salesmap_snapshot_readable",
+        "1 where the final DB can be read, else 0.",
+        lambda found: float(found.final is not None and not found.final.problem),
+    ),
+    (
+        "salesmap_failed_starts",
+        "Starts since the last published run that published nothing.",
+        lambda found: sum(max(each.starts, 1) for each in found.history.unpublished),
+    ),
+    (
+        "salesmap_last_run_published",
+        "1 where the last run is published, else 0.",
+        lambda found: float(found.run.status == PUBLISHED) if found.run else None,
+    ),
+    (
+        "salesmap_last_published_timestamp_seconds",
+        "When the last published run ended.",
+        lambda found: _seconds(found.last_published.ended_at) if found.last_published else None,
+    ),
+    (
+        "salesmap_last_published_duration_seconds",
+        "How long the last published run read.",
+        lambda found: found.last_published.seconds if found.last_published else None,
+    ),
+    (
+        "salesmap_last_published_requests",
+        "Requests of the last published run.",
+        lambda found: found.last_published.requests if found.last_published else None,
+    ),
+    (
+        "salesmap_last_published_refusals",
+        "Answers 429 of the last published run.",
+        lambda found: found.last_published.refusals if found.last_published else None,
+    ),
+)
+"""Name, meaning, and value; None where it is not known."""
 
 
 def write_metrics(path: Path, found: Status) -> None:
@@ -48,73 +102,22 @@ def write_metrics_after_run(settings: Settings) -> str:
 def metrics_text(found: Status, rows: Mapping[str, int]) -> str:
     """Return the text of the file; `rows` are those of the snapshot, by table."""
     db = {"db": str(found.settings.db_path)}
-    final, run = found.final, found.run
-    last = found.last_published
-    families: tuple[tuple[str, str, Iterable[Sample]], ...] = (
-        (
-            "salesmap_snapshot_timestamp_seconds",
-            "When the reading of the snapshot's oldest table began.",
-            _samples(db, _seconds(final.captured_at if final else None)),
-        ),
-        (
-            "salesmap_snapshot_bytes",
-            "Size of the final DB.",
-            _samples(db, final.size_bytes if final else None),
-        ),
-        (
-            "salesmap_snapshot_rows",
-            "Rows of each table of the snapshot.",
-            [({**db, "table": table}, float(count)) for table, count in rows.items()],
-        ),
-        (
-            "salesmap_snapshot_readable",
-            "1 where the final DB can be read, else 0.",
-            _samples(db, float(final is not None and not final.problem)),
-        ),
-        (
-            "salesmap_failed_starts",
-            "Starts since the last published run that published nothing.",
-            _samples(db, sum(max(each.starts, 1) for each in found.history.unpublished)),
-        ),
-        (
-            "salesmap_last_run_published",
-            "1 where the last run is published, else 0.",
-            _samples(db, None if run is None else float(run.status == PUBLISHED)),
-        ),
-        (
-            "salesmap_last_published_timestamp_seconds",
-            "When the last published run ended.",
-            _samples(db, _seconds(last.ended_at if last else None)),
-        ),
-        (
-            "salesmap_last_published_duration_seconds",
-            "How long the last published run read.",
-            _samples(db, last.seconds if last else None),
-        ),
-        (
-            "salesmap_last_published_requests",
-            "Requests of the last published run.",
-            _samples(db, last.requests if last else None),
-        ),
-        (
-            "salesmap_last_published_refusals",
-            "Answers 429 of the last published run.",
-            _samples(db, last.refusals if last else None),
-        ),
-    )
+    families = [(name, text, [(db, value(found))]) for name, text, value in _GAUGES]
+    by_table = [({**db, "table": table}, float(count)) for table, count in rows.items()]
+    families.append(("salesmap_snapshot_rows", "Rows of each table of the snapshot.", by_table))
     return "".join(line + "\n" for family in families for line in _lines(*family))
 
 
 def _lines(name: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
-    lines = [f"{name}{{{_labels(labels)}}} {value:.15g}" for labels, value in samples]
+    lines = [
+        f"{name}{{{_labels(labels)}}} {value:.15g}"
+        for labels, value in samples
+        if value is not None
+    ]
     if lines:
         yield f"# HELP {name} {help_text}"
         yield f"# TYPE {name} gauge"
         yield from lines
-
-
-def _samples(labels: Mapping[str, str], value: float | None) -> list[Sample]:
-    return [] if value is None else [(labels, value)]
 
 
 def _labels(labels: Mapping[str, str]) -> str:
@@ -123,10 +126,6 @@ def _labels(labels: Mapping[str, str]) -> str:
 
 def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
-
-
-def _seconds(at: datetime | None) -> float | None:
-    return None if at is None else at.timestamp()
 
 
 def _rows(found: Status) -> Mapping[str, int]:

@@ -82,9 +82,3 @@ async def keep_absent(connection: aiosqlite.Connection, absent: Iterable[Absent]
         'DELETE FROM absent WHERE EXISTS (SELECT 1 FROM record WHERE record."table" ='
         ' absent."table" AND record.id = absent.id)'
     )
-
-
-async def read_absent(connection: aiosqlite.Connection) -> list[Absent]:
-    """Return everything that `keep_absent` has kept."""
-    rows = await connection.execute_fetchall('SELECT "table", id, verdict, asked_at FROM absent')
-    return [Absent(table=t, id=i, verdict=v, asked_at=at) for t, i, v, at in rows]
