@@ -102,10 +102,12 @@ def write_metrics_after_run(settings: Settings) -> str:
 def metrics_text(found: Status, rows: Mapping[str, int]) -> str:
     """Return the text of the file; `rows` are those of the snapshot, by table."""
     db = {"db": str(found.settings.db_path)}
-    families = [(name, text, [(db, value(found))]) for name, text, value in _GAUGES]
-    by_table = [({**db, "table": table}, float(count)) for table, count in rows.items()]
-    families.append(("salesmap_snapshot_rows", "Rows of each table of the snapshot.", by_table))
-    return "".join(line + "\n" for family in families for line in _lines(*family))
+    by_table: list[Sample] = [({**db, "table": table}, count) for table, count in rows.items()]
+    lines = [
+        line for name, text, value in _GAUGES for line in _lines(name, text, [(db, value(found))])
+    ]
+    lines += _lines("salesmap_snapshot_rows", "Rows of each table of the snapshot.", by_table)
+    return "".join(f"{line}\n" for line in lines)
 
 
 def _lines(name: str, help_text: str, samples: Iterable[Sample]) -> Iterator[str]:
