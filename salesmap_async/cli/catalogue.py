@@ -49,8 +49,9 @@ class Catalogue:
 
     def _sentence(self, text: str) -> str:
         body = text.rstrip()
-        for known in dict.fromkeys((body, body.removesuffix("."), _uncapitalised(body))):
-            said = self._known(known) or self._known(known.removesuffix("."))
+        for known in dict.fromkeys((body, _uncapitalised(body))):
+            bare = known.removesuffix(".")  # before: a value may be the last thing in a sentence
+            said = self._fixed.get(known) or self._known(bare) or self._known(known)
             if said is not None:
                 ends = "." if body.endswith(".") and not said.endswith((".", "!", "?")) else ""
                 return said + ends + text[len(body) :]

@@ -875,6 +875,9 @@ SENTENCES: dict[str, str] = {
     "read {parent} too, or leave {table} out": "{parent}도 읽거나 {table}을(를) 빼세요",
     "the answer has {n} lists, not one": "응답에 목록이 하나가 아니라 {n}개 있습니다",
     "INFO {table}: one request for each {parent}: {n} requests, at least {span}": "정보 {table}: {parent}마다 요청 하나, 요청 {n}개, 적어도 {span}",
+    "--db-path on {kind}, --checkpoint-dir on {other}": "--db-path는 {kind}, --checkpoint-dir는 {other}",
+    "the lock file {path} cannot be used: its file system has no locks": "잠금 파일 {path}을(를) 쓸 수 없습니다: 파일 시스템에 잠금이 없습니다",
+    "put --db-path on a local disk": "--db-path를 로컬 디스크에 두세요",
 }
 """Sentences, and parts that are put into sentences."""
 

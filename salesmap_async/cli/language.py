@@ -26,6 +26,11 @@ def local(text: str) -> str:
     return text if _language == "en" else _korean().say(text)
 
 
+def current_language() -> Language:
+    """Return the language that the screens speak."""
+    return _language
+
+
 def speak(language: Language) -> None:
     """Let the screens of this process speak `language`."""
     global _language

@@ -9,6 +9,7 @@ import click
 from click.core import ParameterSource
 
 from salesmap_async.cli.commands import load_command
+from salesmap_async.cli.language import current_language
 from salesmap_async.cli.settings_file import defaults_of, origin_of
 from salesmap_async.commandline import ADDRESSES
 from salesmap_async.settings_file import SHARED, SettingsFile
@@ -48,8 +49,15 @@ def origins(context: click.Context) -> Iterator[tuple[str, str, str]]:
         if name in own and context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
             where, said = context, own[name]
         if origin := origin_of(where, said):
-            value = "(an address)" if name in ADDRESSES else _shown(where.params.get(name))
+            value = _value(name, where)
             yield max(option.opts, key=len), value, origin
+
+
+def _value(name: str, where: click.Context) -> str:
+    """Return a value as it may be shown: an address may be secret."""
+    if name == "lang":
+        return current_language()
+    return "(an address)" if name in ADDRESSES else _shown(where.params.get(name))
 
 
 def _shown(value: Any) -> str:

@@ -48,6 +48,11 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHe
         ) from None
     except OSError as error:
         raise UsageError(f"the lock file {path} cannot be used: {error.strerror}") from None
+    except NotImplementedError:
+        raise UsageError(
+            f"the lock file {path} cannot be used: its file system has no locks",
+            cure="put --db-path on a local disk",
+        ) from None
     try:
         locked = _identity(path)
 
@@ -85,7 +90,7 @@ def history_lock(history: Path) -> Iterator[None]:
             f"the run history {history} stayed locked: {path} is held by another process",
             cure="end that process, then resume the run",
         ) from None
-    except OSError:
+    except (OSError, NotImplementedError):  # a full disk, a file system without locks
         yield
         return
     try:

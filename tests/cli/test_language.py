@@ -92,6 +92,7 @@ def test_a_text_that_is_not_collected_would_be_missed() -> None:
         ("a: b; something nobody wrote", "a: b; something nobody wrote"),
         ("/home/kim/is read/x.db", "/home/kim/is read/x.db"),
         ("published", "게시됨"),
+        ("There is no run x in /crm/checkpoints.", "/crm/checkpoints에 실행 x이(가) 없습니다."),
     ],
 )  # fmt: skip
 def test_a_text_is_put_together_in_korean(english: str, korean: str) -> None:
