@@ -8,6 +8,7 @@ import signal
 import time
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from tests.support.cli_process import (
     start,
 )
 from tests.support.runs import table_hashes
+from tests.support.told import Told
 
 __all__ = ["no_process_is_left"]
 
@@ -232,3 +234,33 @@ def test_ctrl_c_once_and_twice(tmp_path: Path) -> None:
                 assert (code, "exit code 130" in out, "Next: " in out) == (1, True, True)
             else:
                 assert code in (1, 130)
+
+
+async def test_each_workspace_tells_of_its_own_run(
+    sandboxes: list[Sandbox], tmp_path: Path
+) -> None:
+    """Its monitor, its channel, its metrics; the failing one with its own next command."""
+    with Told() as told:
+        entries = [
+            entry_of(tmp_path, 0, sandboxes[0]),
+            entry_of(tmp_path, 1, sandboxes[1], token="expired-token-1"),
+        ]
+        telling = [
+            replace(
+                entry,
+                settings=replace(
+                    entry.settings,
+                    ping_url=f"{told.url}/{entry.name}",
+                    webhook_url=f"{told.url}/hook",
+                    metrics_file=tmp_path / f"{entry.name}.prom",
+                ),
+            )
+            for entry in entries
+        ]
+        await fleet(telling, next_command=lambda outcome: f"next for {outcome.name}")
+    assert sorted(told.paths) == ["/hook", "/hook", "/w0", "/w0/start", "/w1/fail", "/w1/start"]
+    said = {path: body for path, body in told.messages if path != "/hook"}
+    assert said["/w0"].startswith("w0 is published: run ")
+    assert said["/w1/fail"].endswith("Next: next for w1")
+    assert "expired-token-1" not in str(told.messages)
+    assert all((tmp_path / f"{entry.name}.prom").exists() for entry in entries)
