@@ -23,12 +23,14 @@ def is_not_to_be_had(chain: Chain, error: SalesmapError) -> bool:
     Only its first page can say so, by 400, 403 or 404; a core list is never left out, a usual one
     whatever the error is, except a token that is refused everywhere.
     """
-    if chain.endpoint.group == "core" or chain.pages or chain.cursor is not None:
+    if chain.endpoint.group == "core" or chain.pages:
         return False
     if chain.endpoint.group == "usual":
         return not (isinstance(error, TokenRefusedError) and error.status == 401)
     if not isinstance(error, RequestRefusedError | TokenRefusedError):
         return False
+    if chain.cursor is not None:  # a log that goes on: by 400 its cursor is refused
+        return error.status in (403, 404)
     return error.status in (400, 403, 404)
 
 

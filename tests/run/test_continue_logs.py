@@ -237,3 +237,17 @@ async def test_a_run_that_was_stopped_goes_on_as_it_was_begun(
         )
     assert table_hashes(tmp_path / "final.db") == await whole(space, make_settings, tmp_path)()
     assert manifest(tmp_path / "final.db", "deal_history")["continued_since"]
+
+
+async def test_a_log_that_the_plan_has_no_more_is_left_out(
+    run: Run, events: Events, tmp_path: Path
+) -> None:
+    """As where it is read in full: the run goes on, what was read before is carried over."""
+    space = workspace()
+    await run(space)
+    age(tmp_path / "final.db", DAY + 60)
+    gone = Fault(action="status", status=403, path="/deal/history", times=100)
+    report, _ = await run(space, faults=[gone])
+    assert any("deal_history" in each for each in report.warnings)
+    assert manifest(tmp_path / "final.db", "deal_history")["row_count"] == 700
+    assert manifest(tmp_path / "final.db", "people_activity")["continued_since"]
