@@ -20,6 +20,8 @@ from salesmap_async.cli.examples import EXAMPLES  # noqa: E402
 from salesmap_async.cli.names import COMMANDS  # noqa: E402
 
 PAGE = REPOSITORY / "salesmap_async" / "docs" / "reference.md"
+COMMON = ("settings_file", "lang")
+_TABLE_HEAD = ("| option | default | variable | meaning |", "| --- | --- | --- | --- |")
 _HEAD = """# Commands and options
 
 This page is made from the commands by `scripts/reference.py`. `python -m salesmap_async` and the
@@ -31,7 +33,15 @@ no variable on purpose.
 
 def reference() -> str:
     """Return the page as Markdown."""
-    return "\n".join([_HEAD, *(_sections(name, load_command(name)) for name in COMMANDS)])
+    sections = (_sections(name, load_command(name)) for name in COMMANDS)
+    return "\n".join([_HEAD, _every_command(), *sections])
+
+
+def _every_command() -> str:
+    """Return the options that each command has, so that they are said once."""
+    common = [each for each in load_command("run").params if each.name in COMMON]
+    rows = [_row(each) for each in common if isinstance(each, click.Option)]
+    return "\n".join(["## Every command\n", *_TABLE_HEAD, *rows]) + "\n"
 
 
 def _sections(name: str, command: click.Command) -> str:
@@ -49,11 +59,12 @@ def _section(name: str, command: click.Command) -> str:
         f"## `{name}`\n",
         " ".join((command.help or "").split()),
         f"\n```text\npython -m salesmap_async {usage}\n```\n",
-        "| option | default | variable | meaning |",
-        "| --- | --- | --- | --- |",
+        *_TABLE_HEAD,
     ]
     options = (
-        each for each in command.params if isinstance(each, click.Option) and not each.hidden
+        each
+        for each in command.params
+        if isinstance(each, click.Option) and not each.hidden and each.name not in COMMON
     )
     examples = ["", "```bash", *map(_example, EXAMPLES[name]), "```"]
     return "\n".join([*lines, *map(_row, options), *examples]) + "\n"

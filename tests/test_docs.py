@@ -20,7 +20,7 @@ from salesmap_async.cli.commands import load_command
 from salesmap_async.cli.names import COMMANDS
 from salesmap_async.docs import PAGES, read_page
 from salesmap_async.publish.manifest import META_TABLES
-from scripts.reference import reference
+from scripts.reference import COMMON, reference
 
 REPOSITORY = Path(__file__).parent.parent
 README = (REPOSITORY / "README.md").read_text(encoding="utf-8")
@@ -33,7 +33,7 @@ OPTIONS = [
     (command, option)
     for command in map(load_command, COMMANDS)
     for option in command.params
-    if isinstance(option, click.Option) and not option.hidden
+    if isinstance(option, click.Option) and not option.hidden and option.name not in COMMON
 ]
 OPTION_IDS = [f"{command.name} {option.opts[-1]}" for command, option in OPTIONS]
 
@@ -107,6 +107,13 @@ def test_no_option_is_invented(command: click.Command) -> None:
     """What the reference documents exists."""
     known = {flag for each in command.params for flag in (*each.opts, *each.secondary_opts)}
     assert set(documented_options(str(command.name))) <= known
+
+
+def test_the_options_of_every_command_are_said_once() -> None:
+    """In a section of their own, and not in each command's."""
+    rows = table_rows(section("Every command", MANUAL["reference"]))
+    assert {flag for row in rows for flag in names_in(row[0])} >= {"--config", "--lang"}
+    assert MANUAL["reference"].count("`--lang`") == 1
 
 
 def test_the_table_of_commands_is_complete() -> None:
