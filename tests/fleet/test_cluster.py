@@ -119,7 +119,7 @@ async def test_a_killed_worker_s_runs_go_on_elsewhere(
     asked = [len(sandbox.arrivals) for sandbox in sandboxes]
     alone = Settings(
         token=Secret("token-0"), base_url=sandboxes[0].base_url, db_path=tmp_path / "alone.db",
-        log_dir=tmp_path / "alone", min_interval_s=0,
+        log_dir=tmp_path / "alone", checkpoint_dir=tmp_path / "alone", min_interval_s=0,
     )  # fmt: skip
     report = await take_snapshot(alone)
     plain = len(sandboxes[0].arrivals) - asked[0]
