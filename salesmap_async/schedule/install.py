@@ -29,6 +29,8 @@ from salesmap_async.schedule.job import (
 )
 
 _LIMIT_S = 60.0
+_NO_CRONTAB = ("no crontab for", "no such file or directory")
+"""How `crontab -l` says that the user has none yet: that of cron and cronie, that of busybox."""
 
 
 def usual_scheduler() -> Scheduler:
@@ -105,8 +107,16 @@ def user_name() -> str:
 
 
 def _crontab() -> str:
-    """Return the user's crontab; '' where there is none yet."""
-    return _said(["crontab", "-l"]) or ""
+    """Return the user's crontab; '' where there is none yet.
+
+    Raises SalesmapError where it cannot be read: what is written back would lack its other lines.
+    """
+    try:
+        return _run(["crontab", "-l"]) + "\n"
+    except SalesmapError as error:
+        if any(words in str(error).casefold() for words in _NO_CRONTAB):
+            return ""
+        raise
 
 
 def _write_crontab(text: str) -> None:
@@ -181,7 +191,13 @@ def _run(command: Sequence[str], given: str = "") -> str:
     """Run a program; return what it said. Raises SalesmapError where it refuses."""
     try:
         done = subprocess.run(  # noqa: S603  (a program of the system, with our own words)
-            command, input=given, capture_output=True, text=True, timeout=_LIMIT_S, check=False
+            command,
+            input=given,
+            capture_output=True,
+            text=True,
+            errors="surrogateescape",  # a crontab in another encoding comes back as it was
+            timeout=_LIMIT_S,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise SalesmapError(f"`{command[0]}` cannot be used: {error}") from None

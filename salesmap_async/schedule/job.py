@@ -81,15 +81,18 @@ def crontab_with(crontab: str, job: Job) -> str:
 
 
 def crontab_without(crontab: str, job: Job) -> str:
-    """Return a crontab without the job; all other lines stay."""
-    kept, skip = [], False
+    """Return a crontab without the job; all other lines stay.
+
+    The line below the marker may have been taken out by hand: then another job's stands there.
+    """
+    kept: list[str] = []
+    below_marker = False
     for line in crontab.splitlines():
-        if line == job.marker:
-            skip = True
-        elif skip:
-            skip = False
-        else:
+        is_marker = line == job.marker
+        is_command = below_marker and "salesmap" in line and not line.startswith("#")
+        if not is_marker and not is_command:
             kept.append(line)
+        below_marker = is_marker
     return "".join(f"{line}\n" for line in kept)
 
 

@@ -20,7 +20,8 @@ PLACEHOLDER = re.compile(r"\{(\w+)\}")
 HANGUL = re.compile(r"[가-힣]")
 TECHNICAL = {
     "bold red", "Path | None", "float | None", "yyyy-mm-dd hh:mm:ss", "google drive", "my drive",
-    "mobile documents", "box sync", "naver mybox", "{}; charset=utf-8", "salesmap-async: {} {}",
+    "mobile documents", "box sync", "naver mybox",
+    "no crontab for", "no such file or directory", "{}; charset=utf-8", "salesmap-async: {} {}",
     "datasette {} -m {} --setting suggest_facets off",
     "{task.description} {task.completed:,.0f} {}",
     "Options from this file; default: salesmap.toml in the working directory, if it is there.",

@@ -110,6 +110,12 @@ def test_a_crontab_has_the_job_once_and_keeps_its_other_lines() -> None:
     assert crontab_without(later, job()) == other
 
 
+def test_a_line_below_a_marker_that_is_another_s_stays() -> None:
+    """Somebody has taken out the command by hand, and left the comment above it."""
+    for below in ("0 1 * * * backup\n", "# salesmap-async: /other.db\n5 5 * * * salesmap run\n"):
+        assert crontab_without(f"{job().marker}\n{below}", job()) == below
+
+
 @POSIX
 def test_install_and_remove_with_crontab(tmp_path: Path, crontab: Path) -> None:
     """It is read back, and a second removal finds nothing."""
@@ -134,6 +140,31 @@ def test_install_and_remove_with_crontab(tmp_path: Path, crontab: Path) -> None:
     assert "is not scheduled any more" in cli(tmp_path, *remove, PATH=path_with(crontab))[1]
     assert "was not scheduled" in cli(tmp_path, *remove, PATH=path_with(crontab))[1]
     assert Path(f"{crontab}.kept").read_text() == ""
+
+
+@POSIX
+@pytest.mark.parametrize("word", ["install", "remove"])
+def test_a_crontab_that_cannot_be_read_is_not_written(
+    tmp_path: Path, crontab: Path, word: str
+) -> None:
+    """To write it anew would take out all that stands in it."""
+    crontab.write_text(FAKE_CRONTAB.replace("[ -f", 'echo "cannot be locked" >&2; exit 1; [ -f'))
+    kept = Path(f"{crontab}.kept")
+    kept.write_text("0 1 * * * backup\n")
+    code, _, err = cli(tmp_path, "schedule", word, "--as", "cron", PATH=path_with(crontab))
+    assert (code, "cannot be locked" in err) == (1, True), err
+    assert kept.read_text() == "0 1 * * * backup\n"
+
+
+@POSIX
+def test_a_crontab_in_another_encoding_keeps_its_bytes(tmp_path: Path, crontab: Path) -> None:
+    """Its lines are the user's."""
+    kept = Path(f"{crontab}.kept")
+    other = "# 백업\n0 1 * * * backup\n".encode("euc-kr")
+    kept.write_bytes(other)
+    code, _, err = cli(tmp_path, "schedule", "install", "--as", "cron", PATH=path_with(crontab))
+    assert code == 0, err
+    assert kept.read_bytes().startswith(other)
 
 
 @POSIX
