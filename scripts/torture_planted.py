@@ -526,8 +526,8 @@ BUGS: tuple[Bug, ...] = (
         "salesmap_async/run/history.py",
         (
             (
-                "        with history_lock(self.path):\n            lines",
-                "        if True:\n            lines",
+                "        with history_lock(self.path) as is_held:",
+                "        if is_held := True:",
             ),
         ),
         ("tests/operate/test_upkeep.py",),

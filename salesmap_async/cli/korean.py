@@ -287,6 +287,7 @@ SENTENCES: dict[str, str] = {
     "another run is working on {path}": "다른 실행이 {path}에서 작업 중입니다",
     "the lock file {path} cannot be used: {why}": "잠금 파일 {path}을(를) 쓸 수 없습니다: {why}",
     "the run history {path} stayed locked: {lock} is held by another process": "실행 이력 {path}이(가) 계속 잠겨 있습니다: 다른 프로세스가 {lock}을(를) 잡고 있습니다",
+    "the run history {path} cannot be locked": "실행 이력 {path}을(를) 잠글 수 없습니다",
     "the lock file {path} was deleted or replaced while the run was at work: another run may be at work too": "실행 중에 잠금 파일 {path}이(가) 지워지거나 바뀌었습니다: 다른 실행이 함께 돌고 있을 수 있습니다",
     "end that process, then resume the run": "그 프로세스를 끝내고 이어서 실행하세요",
     "see that no other run is at work on this DB, then resume the run": "이 DB에서 다른 실행이 돌고 있지 않은지 보고 이어서 실행하세요",

@@ -149,9 +149,11 @@ class History:
     def forget(self, run_tags: Collection[str]) -> None:
         """Remove all lines of these runs; the rest stays, byte for byte. Raises OSError.
 
-        Raises PublishError where another process holds the history.
+        Raises PublishError where another process holds the history, or may be adding to it.
         """
-        with history_lock(self.path):
+        with history_lock(self.path) as is_held:
+            if not is_held:
+                raise PublishError(f"the run history {self.path} cannot be locked")
             lines = self.path.read_bytes().splitlines(keepends=True)
             kept = [line for line in lines if _tag_in(line) not in run_tags]
             if len(kept) < len(lines):

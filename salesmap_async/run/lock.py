@@ -75,11 +75,12 @@ def run_lock(final_db: Path, *, wait_s: float = _RUN_WAIT_S) -> Iterator[StillHe
 
 
 @contextmanager
-def history_lock(history: Path) -> Iterator[None]:
+def history_lock(history: Path) -> Iterator[bool]:
     """Hold the right to change the history file: runs of several final DBs may share it.
 
-    Raises PublishError where another process does not give it back. Where no lock file can be
-    made (a full disk), it goes without: then no one can rewrite the history either.
+    Yields whether it is held. Where no lock can be taken (a full disk, a file system without
+    locks) it is not, and the history may only grow. Raises PublishError where another process
+    does not give it back.
     """
     path = history.with_name(f".{history.name}.lock")
     lock = FileLock(path)
@@ -90,11 +91,11 @@ def history_lock(history: Path) -> Iterator[None]:
             f"the run history {history} stayed locked: {path} is held by another process",
             cure="end that process, then resume the run",
         ) from None
-    except (OSError, NotImplementedError):  # a full disk, a file system without locks
-        yield
+    except (OSError, NotImplementedError):
+        yield False
         return
     try:
-        yield
+        yield True
     finally:
         lock.release()
 

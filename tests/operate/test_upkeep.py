@@ -224,3 +224,16 @@ def test_a_history_that_is_held_is_told(tmp_path: Path, monkeypatch: pytest.Monk
     history = History(tmp_path / "run_history.jsonl")
     with history_lock(history.path), pytest.raises(PublishError, match="stayed locked"):
         history.append({"run_tag": "x"})
+
+
+def test_a_history_that_cannot_be_locked_only_grows(tmp_path: Path) -> None:
+    """What another run adds meanwhile would be lost: lines are added, and none are taken out."""
+    from salesmap_async.errors import PublishError
+
+    history = History(tmp_path / "run_history.jsonl")
+    (tmp_path / ".run_history.jsonl.lock").mkdir()
+    history.append({"run_tag": "x"})
+    before = history.path.read_bytes()
+    with pytest.raises(PublishError, match="cannot be locked"):
+        history.forget({"x"})
+    assert history.path.read_bytes() == before != b""
