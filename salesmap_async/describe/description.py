@@ -7,7 +7,7 @@ workspace's field lists were read. Of a table that holds nothing, nothing is sai
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,8 +24,8 @@ _ROWS_WITH_EXAMPLES = 2_000
 """So many rows are looked at for examples."""
 _TYPE_KEYS = ("type", "fieldType")
 _NAME_KEYS = ("name", "label", "fieldName")
-_OBJECT_OF = {"people": "people", "organization": "organization", "deal": "deal", "lead": "lead",
-              "product": "product", "todo": "todo", "custom_object": "custom-object"}  # fmt: skip
+_TABLE_OF = {"custom-object": "custom_object"}
+"""Object type of the field lists -> table, where they are named differently."""
 _LINKED = {**LINKS, "webFormId": WEBFORM_TABLE}
 
 
@@ -163,10 +163,6 @@ def _crm_types(connection: sqlite3.Connection) -> dict[str, dict[str, str]]:
     for object_type, field, crm_type in connection.execute(
         f"SELECT objectType, {quoted(name)}, {quoted(kind)} FROM field"
     ):
-        for table in _tables_of(str(object_type)):
-            found.setdefault(table, {})[str(field)] = str(crm_type)
+        table = _TABLE_OF.get(str(object_type), str(object_type))
+        found.setdefault(table, {})[str(field)] = str(crm_type)
     return found
-
-
-def _tables_of(object_type: str) -> Iterator[str]:
-    yield from (table for table, kind in _OBJECT_OF.items() if kind == object_type)
