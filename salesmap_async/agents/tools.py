@@ -24,6 +24,7 @@ from salesmap_async.operate.states import States
 from salesmap_async.operate.timeline import state_named
 from salesmap_async.paths import timeline_path
 from salesmap_async.publish.manifest import META_TABLES
+from salesmap_async.publish.published import NoSnapshotError, snapshot_opened
 from salesmap_async.safe_sql import SqlLimits, reading_safely
 from salesmap_async.search.find import search
 from salesmap_async.settings import Settings
@@ -31,7 +32,6 @@ from salesmap_async.sqlite_file import (
     column_types,
     opened,
     quoted,
-    roll_back_leftovers,
     table_names,
 )
 from salesmap_async.timeline.difference import comparing
@@ -193,15 +193,11 @@ class Tools:
     @contextmanager
     def _open(self) -> Iterator[sqlite3.Connection]:
         db = self._settings.db_path
-        if not db.is_file() or db.stat().st_size == 0:
-            raise UsageError(
-                f"there is no snapshot at {db}", cure="take one first: salesmap-async run"
-            )
         try:
-            roll_back_leftovers(db)
-            with opened(db, "ro") as connection:
-                connection.execute("BEGIN")
+            with snapshot_opened(db) as connection:
                 yield connection
+        except NoSnapshotError as error:
+            raise UsageError(str(error), cure="take one first: salesmap-async run") from None
         except (OSError, sqlite3.Error) as error:
             raise UsageError(f"{db} cannot be read: {error}") from error
 

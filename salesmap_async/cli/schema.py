@@ -15,6 +15,7 @@ from salesmap_async.cli.help import command
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
+from salesmap_async.publish.published import NoSnapshotError, snapshot_opened
 from salesmap_async.settings import Settings
 
 _EXAMPLES = 3
@@ -62,14 +63,9 @@ def schema(
 def _text(db: Path, format_: str, tables: tuple[str, ...], examples: int) -> str:
     from salesmap_async.describe.description import describe, snapshot_of
     from salesmap_async.describe.formats import as_datasette, as_json, as_markdown
-    from salesmap_async.sqlite_file import opened, roll_back_leftovers
 
-    if not db.is_file() or db.stat().st_size == 0:
-        raise UsageError(f"there is no snapshot at {db}", cure="take one first")
     try:
-        roll_back_leftovers(db)
-        with opened(db, "ro") as connection:
-            connection.execute("BEGIN")
+        with snapshot_opened(db) as connection:
             found = describe(connection, tables=tables, examples=examples)
             snapshot = snapshot_of(connection)
     except (OSError, sqlite3.Error) as error:
@@ -95,6 +91,6 @@ def _write(out: Path, text: str) -> None:
 
 
 def _next_command(settings: Settings, error: SalesmapError) -> str:
-    if "take one first" in error.cure:
+    if isinstance(error, NoSnapshotError):
         return path_command(settings, "run")
     return same_command_again()

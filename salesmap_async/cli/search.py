@@ -16,10 +16,10 @@ from salesmap_async.cli.help import command
 from salesmap_async.cli.options import path_options
 from salesmap_async.commandline import path_command, same_command_again
 from salesmap_async.errors import SalesmapError, UsageError
+from salesmap_async.publish.published import NoSnapshotError, snapshot_opened
 from salesmap_async.run.log import printable
 from salesmap_async.search.texts import TABLES
 from salesmap_async.settings import Settings
-from salesmap_async.sqlite_file import opened, roll_back_leftovers
 
 if TYPE_CHECKING:
     from salesmap_async.search.find import Found
@@ -68,23 +68,15 @@ def _search(settings: Settings, term: str, tables: tuple[str, ...], limit: int) 
     from salesmap_async.search.find import search as find
 
     db = settings.db_path
-    if not db.is_file() or db.stat().st_size == 0:
-        raise _NoSnapshotError(f"there is no snapshot at {db}", cure="take one first")
     try:
-        roll_back_leftovers(db)
-        with opened(db, "ro") as connection:
-            connection.execute("BEGIN")
+        with snapshot_opened(db) as connection:
             return find(db, connection, term, tables=tables, limit=limit)
     except (OSError, sqlite3.Error) as error:
         raise UsageError(f"{db} cannot be read: {error}") from error
 
 
-class _NoSnapshotError(UsageError):
-    """There is nothing to search in yet."""
-
-
 def _next_command(settings: Settings, error: SalesmapError) -> str:
-    if isinstance(error, _NoSnapshotError):
+    if isinstance(error, NoSnapshotError):
         return path_command(settings, "run")
     if isinstance(error.__cause__, sqlite3.Error):
         return path_command(settings, "doctor", "--offline")

@@ -11,14 +11,13 @@ from typing import Any, Literal
 
 from salesmap_async.errors import UsageError
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
-from salesmap_async.publish.published import oldest_read_in
+from salesmap_async.publish.published import oldest_read_in, snapshot_opened
 from salesmap_async.publish.sql_after import tables_made
 from salesmap_async.safe_sql import Result, SqlLimits, reading_safely
 from salesmap_async.sqlite_file import (
     column_types,
     opened,
     quoted,
-    roll_back_leftovers,
     row_count,
     table_names,
 )
@@ -79,11 +78,7 @@ def open_source(
     `only` names the tables (default: all that hold data of the CRM); `sql` takes their place.
     Raises UsageError where a table does not exist, sqlite3.Error where the file cannot be read.
     """
-    if not path.is_file() or path.stat().st_size == 0:
-        raise UsageError(f"there is no snapshot at {path}", cure="take one first")
-    roll_back_leftovers(path)
-    with opened(path, "ro") as connection:
-        connection.execute("BEGIN")
+    with snapshot_opened(path) as connection:
         info = read_one_row(connection, "run_info")
         source = Source(
             path=path,

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
 from salesmap_async.api.endpoints import ALL_TABLES, SUBMISSION_TABLE
-from salesmap_async.errors import DamagedError, LockedError, StartRefusedError
+from salesmap_async.errors import DamagedError, LockedError, StartRefusedError, UsageError
 from salesmap_async.publish.damage import is_damage
 from salesmap_async.publish.manifest import META_TABLES, read_one_row
 from salesmap_async.publish.schema import LINK_COLUMNS
@@ -25,6 +26,24 @@ from salesmap_async.sqlite_file import (
     row_count,
     table_names,
 )
+
+
+class NoSnapshotError(UsageError):
+    """There is no snapshot yet to ask."""
+
+
+@contextmanager
+def snapshot_opened(path: Path) -> Iterator[sqlite3.Connection]:
+    """Open a snapshot for reading: one state of it until the block ends.
+
+    Raises NoSnapshotError; sqlite3.Error or OSError where the file cannot be read.
+    """
+    if not path.is_file() or path.stat().st_size == 0:
+        raise NoSnapshotError(f"there is no snapshot at {path}", cure="take one first")
+    roll_back_leftovers(path)
+    with opened(path, "ro") as connection:
+        connection.execute("BEGIN")
+        yield connection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
