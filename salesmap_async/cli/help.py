@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from salesmap_async.cli.examples import EXAMPLES
+from salesmap_async.cli.names import name_of
 from salesmap_async.commandline import plain_command
 from salesmap_async.settings import PATH_FIELDS
 
@@ -66,12 +67,7 @@ class HelpfulCommand(click.Command):
 
 def examples_of(context: click.Context) -> list[str]:
     """Return the examples of a command as they are typed."""
-    names: list[str] = []
-    each: click.Context | None = context
-    while each is not None and each.parent is not None:
-        names.insert(0, str(each.info_name))
-        each = each.parent
-    return [plain_command(*example.split()) for example in EXAMPLES.get(" ".join(names), ())]
+    return [plain_command(*example.split()) for example in EXAMPLES.get(name_of(context), ())]
 
 
 command: Callable[..., Callable[[Callable[..., Any]], HelpfulCommand]] = partial(

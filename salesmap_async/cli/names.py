@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import click
+
 GROUPS: Mapping[str, Mapping[str, str]] = {
     "Take snapshots": {
         "run": "Read the whole workspace and publish it as one SQLite file.",
@@ -46,3 +48,12 @@ SUBCOMMANDS: Mapping[str, tuple[str, ...]] = dict.fromkeys(COMMANDS, ()) | {
     "schedule": ("print", "install", "remove"),
 }
 """Name -> the names of the commands below it; known without importing any."""
+
+
+def name_of(context: click.Context) -> str:
+    """Return the name of a command below the program: `run`, `timeline log`."""
+    names: list[str] = []
+    while context.parent is not None:
+        names.insert(0, str(context.info_name))
+        context = context.parent
+    return " ".join(names)

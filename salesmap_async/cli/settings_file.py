@@ -11,7 +11,7 @@ import click
 from click.core import ParameterSource
 
 from salesmap_async.cli.language import language_option
-from salesmap_async.cli.names import SUBCOMMANDS
+from salesmap_async.cli.names import SUBCOMMANDS, name_of
 from salesmap_async.commandline import use_settings_file
 from salesmap_async.errors import UsageError
 from salesmap_async.settings import PATH_FIELDS
@@ -80,15 +80,6 @@ def note_named_file(context: click.Context, _option: click.Parameter, value: Pat
     """Remember the file that stands before the name of the command."""
     if value is not None:
         context.meta[_NAMED] = value
-
-
-def name_of(context: click.Context) -> str:
-    """Return the name of a command below the program: `run`, `timeline log`."""
-    names: list[str] = []
-    while context.parent is not None:
-        names.insert(0, str(context.info_name))
-        context = context.parent
-    return " ".join(names)
 
 
 def file_in_force(context: click.Context) -> SettingsFile | None:
